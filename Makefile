@@ -1,0 +1,272 @@
+# Builds libqueue and the mq commands, and runs everything that checks them.
+# One level, GNU make; `make help` lists the targets. What a source needs to know about the
+# build is in MQ_CPPFLAGS; which sources exist is found by name, so a new file needs no line here.
+
+VERSION := 0.1.0
+# The library's own: the first number is the soname, raised with each incompatible change.
+LIBVERSION := 0.1.0
+
+# For packagers.
+PREFIX  ?= /usr/local
+SBINDIR ?= $(PREFIX)/sbin
+LIBDIR  ?= $(PREFIX)/lib
+INCDIR  ?= $(PREFIX)/include
+MANDIR  ?= $(PREFIX)/share/man
+COMPDIR ?= $(PREFIX)/share/bash-completion/completions
+CFLAGS  ?= -O2 -g
+# The commands find the library beside themselves, in the build folder as after installation.
+# Empty it where the library is on the system's path.
+RPATH   ?= $$ORIGIN/../lib
+INSTALL ?= install
+PKG_CONFIG ?= pkg-config
+
+# For us: warnings are errors; sanitizers, by comma, in a build folder of their own.
+WERROR  ?=
+SAN     ?=
+FUZZ_SECONDS ?= 10
+
+PACKAGES := libpcre2-8
+
+comma := ,
+B ?= build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
+
+WARNINGS := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
+            -Wwrite-strings $(if $(WERROR),-Werror)
+SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+
+MQ_CPPFLAGS = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -DMQ_VERSION='"$(VERSION)"'
+MQ_CFLAGS   = -std=gnu11 -pthread -fPIC -fvisibility=hidden $(WARNINGS) $(SANFLAGS) $(PKG_CFLAGS)
+MQ_LDFLAGS  = -pthread $(SANFLAGS)
+
+PKG_CFLAGS  := $(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)
+PKG_LIBS    := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null)
+PKG_STATIC  := $(shell $(PKG_CONFIG) --static --libs $(PACKAGES) 2>/dev/null)
+CHECK_CFLAGS = $(shell $(PKG_CONFIG) --cflags check)
+CHECK_LIBS   = $(shell $(PKG_CONFIG) --libs check)
+
+# What exists.
+LIB_SRC  := $(sort $(wildcard libqueue/*.c))
+CMD_MAIN := $(sort $(wildcard cmd/mq*.c))
+CMD_SRC  := $(filter-out $(CMD_MAIN),$(sort $(wildcard cmd/*.c)))
+UNIT_SRC := $(sort $(wildcard tests/unit/check_*.c))
+FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+TOOL_SRC := $(sort $(wildcard tests/*.c))
+MAN      := $(sort $(wildcard man/*.[1-9]))
+
+obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+
+COMMANDS := $(notdir $(CMD_MAIN:.c=))
+MAP      := $(wildcard libqueue/libqueue.map)
+SONAME   := libqueue.so.$(firstword $(subst ., ,$(LIBVERSION)))
+REALNAME := libqueue.so.$(LIBVERSION)
+ARCHIVE  := $(B)/lib/libqueue.a
+SHARED   := $(B)/lib/$(REALNAME)
+CMDLIB   := $(B)/obj/cmd/common.a
+
+SBIN   := $(COMMANDS:%=$(B)/sbin/%)
+STATIC := $(COMMANDS:%=$(B)/static/%)
+UNIT   := $(UNIT_SRC:tests/unit/%.c=$(B)/unit/%)
+TOOLS  := $(TOOL_SRC:tests/%.c=$(B)/tests/%)
+FUZZ   := $(FUZZ_SRC:tests/fuzz/%.c=build/fuzz/%)
+
+ifeq ($(V),)
+say = @printf '  %-4s %s\n' '$(1)' '$(2)';
+else
+say =
+endif
+
+all: lib commands
+
+lib: $(if $(LIB_SRC),$(SHARED) $(ARCHIVE) $(B)/lib/libqueue.pc)
+commands: $(SBIN)
+unit: $(UNIT)
+tools: $(TOOLS)
+static: $(STATIC)
+
+# --- compiling -------------------------------------------------------------------------------
+
+# Objects depend on the flags they were made with, so a change of CC, WERROR or CFLAGS rebuilds.
+FLAGS = $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(MQ_CPPFLAGS) $(MQ_CFLAGS) $(RPATH)
+
+$(B)/flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(subst ','\'',$(FLAGS))' | cmp -s - $@ || \
+	    printf '%s\n' '$(subst ','\'',$(FLAGS))' >$@
+
+COMPILE = $(CC) $(CPPFLAGS) $(MQ_CPPFLAGS) $(INCLUDES) -MMD -MP $(CFLAGS) $(MQ_CFLAGS) $(EXTRA_CFLAGS)
+
+$(B)/obj/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(COMPILE) -c -o $@ $<
+
+# A command sees the library as any other program would: one header, in a folder of its own.
+$(B)/obj/cmd/%.o: INCLUDES = -I$(B)/include
+$(call obj,$(CMD_MAIN) $(CMD_SRC)): | $(B)/include/libqueue.h
+$(B)/include/libqueue.h: libqueue/libqueue.h
+	@mkdir -p $(@D)
+	@ln -sf $(abspath $<) $@
+
+$(B)/obj/tests/unit/%.o: INCLUDES = -Ilibqueue -Icmd -Itests/unit
+$(B)/obj/tests/unit/%.o: EXTRA_CFLAGS = $(CHECK_CFLAGS)
+
+# --- the library -----------------------------------------------------------------------------
+
+# A sanitizer's own functions come with the program, so its builds cannot promise "defs".
+$(SHARED): $(call obj,$(LIB_SRC)) $(MAP)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) -shared $(CFLAGS) $(LDFLAGS) $(MQ_LDFLAGS) -Wl,-soname,$(SONAME) \
+	    $(if $(SAN),,-Wl$(comma)-z$(comma)defs) $(MAP:%=-Wl,--version-script=%) \
+	    -o $@ $(filter %.o,$^) $(PKG_LIBS)
+	@ln -sf $(REALNAME) $(B)/lib/$(SONAME)
+	@ln -sf $(SONAME) $(B)/lib/libqueue.so
+
+$(ARCHIVE): $(call obj,$(LIB_SRC))
+	@mkdir -p $(@D) && rm -f $@
+	$(call say,AR,$@)$(AR) rcs $@ $^
+
+# Always remade: PREFIX may differ from the last run's.
+$(B)/lib/libqueue.pc: libqueue/libqueue.pc.in FORCE
+	@mkdir -p $(@D)
+	@sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@LIBDIR@|$(LIBDIR)|g' -e 's|@INCDIR@|$(INCDIR)|g' \
+	    -e 's|@VERSION@|$(VERSION)|g' -e 's|@PACKAGES@|$(PACKAGES)|g' $< >$@
+
+# --- programs --------------------------------------------------------------------------------
+
+$(CMDLIB): $(call obj,$(CMD_SRC))
+	@mkdir -p $(@D) && rm -f $@
+	@$(AR) rcs $@ $^
+
+$(B)/sbin/%: $(B)/obj/cmd/%.o $(CMDLIB) $(SHARED)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(MQ_LDFLAGS) $(if $(RPATH),-Wl$(comma)-rpath$(comma)'$(RPATH)') \
+	    -o $@ $< $(CMDLIB) -L$(B)/lib -lqueue
+
+# One file that runs when copied to a jammed server, whatever is installed there.
+$(B)/static/%: $(B)/obj/cmd/%.o $(CMDLIB) $(ARCHIVE)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) -static $(CFLAGS) $(LDFLAGS) $(MQ_LDFLAGS) -o $@ $< $(CMDLIB) $(ARCHIVE) $(PKG_STATIC)
+
+# Unit tests take the archive: there hidden functions can be called.
+$(B)/unit/%: $(B)/obj/tests/unit/%.o $(CMDLIB) $(ARCHIVE)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(MQ_LDFLAGS) -o $@ $< $(CMDLIB) $(ARCHIVE) $(PKG_LIBS) $(CHECK_LIBS)
+
+# Tools of the tests know nothing of the library.
+$(B)/tests/%: $(B)/obj/tests/%.o
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(MQ_LDFLAGS) -o $@ $<
+
+# --- fuzzing: clang, everything in build/fuzz ------------------------------------------------
+
+CLANG   ?= clang
+FUZZSAN := address,undefined
+FUZZ_CC  = $(CLANG) $(MQ_CPPFLAGS) -Ilibqueue -MMD -MP -O1 -g -std=gnu11 -pthread $(WARNINGS) $(PKG_CFLAGS) \
+           -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+build/fuzz/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC,$< (fuzz))$(FUZZ_CC) -fsanitize=fuzzer-no-link,$(FUZZSAN) -c -o $@ $<
+
+build/fuzz/libqueue.a: $(patsubst %.c,build/fuzz/obj/%.o,$(LIB_SRC))
+	@rm -f $@
+	@$(AR) rcs $@ $^
+
+build/fuzz/fuzz_%: build/fuzz/obj/tests/fuzz/fuzz_%.o build/fuzz/libqueue.a
+	$(call say,LD,$@)$(FUZZ_CC) -fsanitize=fuzzer,$(FUZZSAN) -o $@ $^ $(PKG_LIBS)
+
+fuzzers: $(FUZZ)
+
+fuzz: fuzzers tools
+	scripts/fuzz --seconds $(if $(filter-out 10,$(FUZZ_SECONDS)),$(FUZZ_SECONDS),600) $(notdir $(FUZZ))
+
+# --- checking --------------------------------------------------------------------------------
+
+# What scripts/run-tests calls for one build folder.
+testprograms: all unit tools
+
+check:
+	+@scripts/run-tests
+
+check-live: all tools
+	tests/live/run $(SUITES:%=--suite %)
+
+SUITES ?= bookworm trixie
+
+bench: all tools
+	scripts/bench $(BENCH_FLAGS)
+
+cov:
+	+@scripts/coverage
+
+lint:
+	scripts/lint
+
+demo: all tools
+	@scripts/demo-show
+
+# --- installing ------------------------------------------------------------------------------
+
+install: all
+	$(INSTALL) -d '$(DESTDIR)$(SBINDIR)' '$(DESTDIR)$(LIBDIR)/pkgconfig' '$(DESTDIR)$(INCDIR)'
+	$(if $(SBIN),$(INSTALL) -m 755 $(SBIN) '$(DESTDIR)$(SBINDIR)')
+	$(INSTALL) -m 755 $(SHARED) '$(DESTDIR)$(LIBDIR)'
+	ln -sf $(REALNAME) '$(DESTDIR)$(LIBDIR)/$(SONAME)'
+	ln -sf $(SONAME) '$(DESTDIR)$(LIBDIR)/libqueue.so'
+	$(INSTALL) -m 644 $(ARCHIVE) '$(DESTDIR)$(LIBDIR)'
+	$(INSTALL) -m 644 $(B)/lib/libqueue.pc '$(DESTDIR)$(LIBDIR)/pkgconfig'
+	$(INSTALL) -m 644 libqueue/libqueue.h '$(DESTDIR)$(INCDIR)'
+	@for page in $(MAN); do \
+	    dir='$(DESTDIR)$(MANDIR)'/man$${page##*.}; \
+	    echo "$(INSTALL) -m 644 $$page $$dir"; \
+	    $(INSTALL) -d "$$dir" && $(INSTALL) -m 644 "$$page" "$$dir" || exit 1; \
+	done
+	@for command in $(COMMANDS); do \
+	    $(B)/sbin/$$command --completion bash >$(B)/completion 2>/dev/null || continue; \
+	    [ -s $(B)/completion ] || continue; \
+	    echo "$(INSTALL) completion of $$command"; \
+	    $(INSTALL) -d '$(DESTDIR)$(COMPDIR)' && \
+	    $(INSTALL) -m 644 $(B)/completion '$(DESTDIR)$(COMPDIR)'/$$command || exit 1; \
+	done
+
+# Files only: a folder may have become somebody else's too.
+uninstall:
+	rm -f $(COMMANDS:%='$(DESTDIR)$(SBINDIR)/%') $(COMMANDS:%='$(DESTDIR)$(COMPDIR)/%')
+	rm -f $(foreach f,$(REALNAME) $(SONAME) libqueue.so libqueue.a pkgconfig/libqueue.pc,'$(DESTDIR)$(LIBDIR)/$(f)')
+	rm -f '$(DESTDIR)$(INCDIR)/libqueue.h'
+	rm -f $(foreach p,$(MAN),'$(DESTDIR)$(MANDIR)/man$(patsubst .%,%,$(suffix $(p)))/$(notdir $(p))')
+
+dist:
+	@mkdir -p build
+	git archive --format=tar --prefix=mqtools-$(VERSION)/ HEAD | gzip -9n >build/mqtools-$(VERSION).tar.gz
+	@echo build/mqtools-$(VERSION).tar.gz
+
+clean:
+	rm -rf build
+
+version:
+	@echo $(VERSION)
+
+help:
+	@echo 'all         libqueue (shared and static) and the commands, in build/'
+	@echo 'static      the commands as single files without dependencies, in build/static'
+	@echo 'check       build with -Werror, unit and cli tests, sanitizers, short fuzzing, lint'
+	@echo '            (with SAN=address,undefined or SAN=thread: that build alone)'
+	@echo 'check-live  real MTAs in throw-away rooms, as root (SUITES="bookworm trixie")'
+	@echo 'fuzz        fuzz every parser longer (FUZZ_SECONDS=600 each)'
+	@echo 'cov         line coverage of the tests, and of the fuzzers'"'"' corpora'
+	@echo 'bench       100,000-message queues against a yardstick (BENCH_SPOOLS=DIR, BENCH_FLAGS=--cold)'
+	@echo 'lint        static analysis'
+	@echo 'demo        a flooded sample queue of each MTA, seen with mqstat and mqgrep'
+	@echo 'install     DESTDIR= PREFIX=/usr/local RPATH=; uninstall removes the same files'
+	@echo 'dist        build/mqtools-$(VERSION).tar.gz'
+	@echo 'clean       remove build/'
+	@echo 'WERROR=1, CC=clang, CFLAGS=, SAN=, V=1 change how it is built'
+
+FORCE:
+.PHONY: all lib commands unit tools static fuzzers fuzz testprograms check check-live bench cov \
+        lint demo install uninstall dist clean version help FORCE
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+-include $(patsubst %.o,%.d,$(call obj,$(LIB_SRC) $(CMD_MAIN) $(CMD_SRC) $(UNIT_SRC) $(TOOL_SRC)))
+-include $(wildcard build/fuzz/obj/*/*.d build/fuzz/obj/tests/fuzz/*.d)
