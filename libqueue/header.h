@@ -1,0 +1,47 @@
+/*
+ * Header fields of a message: finding them in a header block, decoding RFC 2047, reading Received.
+ * Works on bytes as sent (LF line ends, CR tolerated); knows no queue.
+ */
+#ifndef HEADER_H
+#define HEADER_H
+
+#include "record.h"
+
+struct header {
+    struct bytes name;          /* without colon and blanks before it */
+    struct bytes value;         /* after the colon, folded lines included (their LFs inside), without the last line end */
+};
+
+/*
+ * Take the next field off the block. Lines that are no field (no colon, continuation without a field) are skipped.
+ * False at the end of the block, or at an empty line.
+ */
+bool header_next(struct bytes *block, struct header *h);
+/* The first field of that name (ASCII case-insensitive). */
+bool header_find(struct bytes block, const char *name, struct bytes *value);
+
+/*
+ * The value unfolded: line ends taken out (CR LF, LF), inner white space kept, outer blanks trimmed. Into out, after reset.
+ * This is what NAME_b64 holds: stored bytes without outer blanks, still with their line ends when `unfold` is false.
+ */
+void header_unfold(struct bytes value, struct buf *out);
+/*
+ * RFC 2047 decoding of an unfolded value into UTF-8: encoded words, adjacent ones joined, a multi-byte character may be
+ * split between words of one charset. An unknown charset, bad encoding or bytes invalid in their charset leave that word
+ * as it stands. Text outside encoded words is copied as it is (raw 8-bit stays).
+ */
+void header_decode(struct bytes unfolded, struct buf *out);
+
+/*
+ * One Received value into a hop (strings in the record's arena): from, by, with, id, helo (the name the client gave), from
+ * (the verified name), address (RFC 5952 text), time. Understands Postfix, Exim, Sendmail and the general RFC 5321 forms. A part not found stays
+ * { NULL, 0 }. Nested comments are walked without recursion.
+ */
+void header_received(struct lq_record *r, struct bytes value, struct lq_hop *hop);
+/* RFC 5322 date-time ("Mon, 9 Mar 2026 14:25:36 +0100 (CET)", day of week and seconds optional, obsolete zones) to epoch seconds. */
+bool header_date(struct bytes text, int64_t *out);
+
+/* Set subject, from, to, message_id, date and the received hops of the record, those in want, from its header block. */
+void header_fields(struct lq_record *r, struct bytes block, uint64_t want);
+
+#endif

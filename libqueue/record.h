@@ -1,0 +1,118 @@
+/*
+ * One message, as the back ends fill it: the table of fields and the only way to set them.
+ * Knows no queue format; a record lives in one arena and dies with it.
+ */
+#ifndef RECORD_H
+#define RECORD_H
+
+#include "arena.h"
+#include "buf.h"
+#include "bytes.h"
+#include "libqueue.h"
+
+/*
+ * A message is read in sections, each only when a filter or an output asks for a field that lives in it.
+ * NAME costs nothing (the directory entry told it), BODY costs the whole message.
+ */
+enum section {
+    SEC_NAME = 1,
+    SEC_CONTROL = 2,    /* the key file: envelope and header. Exim -H and -J, Postfix queue file, Sendmail qf */
+    SEC_SIZE = 4,       /* stat of the other parts: Exim -D, Sendmail df */
+    SEC_LOG = 8,        /* Postfix defer and bounce logs, Exim msglog */
+    SEC_BODY = 16,
+    SEC_ALL = 31
+};
+
+struct field_info {
+    const char *name;
+    enum lq_type type;
+    unsigned sections;          /* what must have been read before the field is known */
+    const char *aliases;        /* separated by blanks */
+};
+extern const struct field_info field_table[LQ_FIELD_COUNT];
+
+enum state {        /* in the order of product precedence: the first that fits */
+    STATE_NONE, STATE_RECEIVING, STATE_CORRUPT, STATE_INCOMPLETE, STATE_ACTIVE, STATE_HELD, STATE_DEFERRED, STATE_INCOMING,
+    STATE_COUNT
+};
+extern const char *const state_names[STATE_COUNT];
+
+enum flag {
+    FLAG_BOUNCE, FLAG_LOCAL, FLAG_AUTHENTICATED, FLAG_TLS, FLAG_SMTPUTF8, FLAG_WARNED, FLAG_WIREFORMAT,
+    FLAG_SHARED_BODY,           /* a Sendmail df with several links */
+    FLAG_NAME_UNVERIFIED,       /* "(may be forged)", reverse_client_name only */
+    FLAG_PARTIAL,               /* some recipients are done, some are not */
+    FLAG_REDIRECTED,            /* Postfix > record */
+    FLAG_FILTERED,              /* Postfix content filter */
+    FLAG_COUNT
+};
+extern const char *const flag_names[FLAG_COUNT];
+
+enum {
+    RECORD_RECIPIENTS_MAX = 100000,     /* stored; beyond are counted */
+    RECORD_HEADERS_MAX = 4 << 20,
+    RECORD_TEXT_MAX = 64 << 10,         /* one text value; longer ones are cut, with a problem */
+    RECORD_HOPS_MAX = 100,
+    RECORD_PROBLEMS_MAX = 20,
+    RECORD_ARENA_MAX = 16 << 20,
+    RECORD_LARGE = 1 << 20              /* beyond this a message is parsed alone */
+};
+
+struct rcpt_list {
+    struct lq_recipient *items;
+    size_t n, cap;
+    uint64_t counted;           /* all that were seen */
+};
+
+struct str_list {
+    struct lq_str *items;
+    size_t n, cap;
+};
+
+struct lq_record {
+    struct arena arena;
+    uint64_t set;               /* LQ_FIELD_BIT of scalar fields that have a value */
+    unsigned have;              /* sections that were read, well or badly */
+    unsigned broken;            /* sections of which some could not be read or understood: absent there means unknown */
+    union {
+        struct lq_str text;
+        int64_t number;
+    } value[LQ_FIELD_COUNT];
+    enum state state;           /* STATE_NONE until a back end knows; record_set_state() keeps the first that fits */
+    unsigned flags;             /* 1 << enum flag */
+    struct rcpt_list recipients, done;
+    struct str_list problems, files;
+    struct lq_hop *hops;
+    size_t hop_count, hop_cap;
+    uint64_t scratch[6];        /* the back end's own notes between sections of one message (offsets, sums) */
+    struct lq_str scratch_text[2];
+    struct buf json;            /* lq_record_json()'s text */
+};
+
+/* Empty, ready for the next message; keeps the memory. */
+void record_reset(struct lq_record *r);
+void record_done(struct lq_record *r);
+
+/* A value is copied; longer than RECORD_TEXT_MAX is cut and a problem. The first value stays: later calls for the same field are ignored. */
+void record_set_text(struct lq_record *r, enum lq_field f, const void *p, size_t n);
+/* The same, but a later value replaces an earlier one. */
+void record_replace_text(struct lq_record *r, enum lq_field f, const void *p, size_t n);
+/* Negative numbers are allowed; the first value stays. */
+void record_set_number(struct lq_record *r, enum lq_field f, int64_t v);
+void record_replace_number(struct lq_record *r, enum lq_field f, int64_t v);
+bool record_is_set(const struct lq_record *r, enum lq_field f);
+/* A new, empty recipient to fill, or NULL when it is beyond what is stored (then it was counted, and the list is a problem once). */
+struct lq_recipient *record_add_recipient(struct lq_record *r, struct rcpt_list *list);
+struct lq_hop *record_add_hop(struct lq_record *r);
+void record_flag(struct lq_record *r, enum flag f);
+/* Keep the state that comes first in enum state. */
+void record_set_state(struct lq_record *r, enum state s);
+/* A sentence about damage: which file, where, why. Does not by itself make a section broken. */
+void record_problem(struct lq_record *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Fields of these sections that have no value are unknown from now on, not absent. */
+void record_broken(struct lq_record *r, unsigned sections);
+void record_add_file(struct lq_record *r, const char *dir, const char *name);
+/* A copy in the record's arena, cut at RECORD_TEXT_MAX like a field. */
+struct lq_str record_copy(struct lq_record *r, const void *p, size_t n);
+
+#endif
