@@ -25,6 +25,8 @@ void *arena_alloc(struct arena *a, size_t n);
 struct lq_str arena_copy(struct arena *a, const void *p, size_t n);
 /* Grow an array that holds n elements of `each` bytes, so that one more fits; NULL as arena_alloc. *cap is updated. */
 void *arena_grow(struct arena *a, void *array, size_t n, size_t *cap, size_t each);
+/* Count n bytes kept elsewhere against the limit; false when they do not fit. */
+bool arena_charge(struct arena *a, size_t n);
 /* Forget everything handed out; keeps the first chunk so that ordinary records never call malloc. */
 void arena_reset(struct arena *a);
 void arena_done(struct arena *a);

@@ -59,7 +59,7 @@ enum {
 };
 
 struct rcpt_list {
-    struct lq_recipient *items;
+    struct lq_recipient *items; /* on the heap, not in the arena: it grows by realloc without leaving copies behind */
     size_t n, cap;
     uint64_t counted;           /* all that were seen */
 };
