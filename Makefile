@@ -51,6 +51,7 @@ CMD_SRC  := $(filter-out $(CMD_MAIN),$(sort $(wildcard cmd/*.c)))
 UNIT_SRC := $(sort $(wildcard tests/unit/check_*.c))
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 TOOL_SRC := $(sort $(wildcard tests/*.c))
+SPOOL_SRC := $(sort $(wildcard tests/mkspool/*.c))
 MAN      := $(sort $(wildcard man/*.[1-9]))
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
@@ -66,7 +67,7 @@ CMDLIB   := $(B)/obj/cmd/common.a
 SBIN   := $(COMMANDS:%=$(B)/sbin/%)
 STATIC := $(COMMANDS:%=$(B)/static/%)
 UNIT   := $(UNIT_SRC:tests/unit/%.c=$(B)/unit/%)
-TOOLS  := $(TOOL_SRC:tests/%.c=$(B)/tests/%)
+TOOLS  := $(TOOL_SRC:tests/%.c=$(B)/tests/%) $(B)/tests/mkspool
 FUZZ   := $(FUZZ_SRC:tests/fuzz/%.c=build/fuzz/%)
 
 ifeq ($(V),)
@@ -155,6 +156,10 @@ $(B)/unit/%: $(B)/obj/tests/unit/%.o $(CMDLIB) $(ARCHIVE)
 $(B)/tests/%: $(B)/obj/tests/%.o
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(MQ_LDFLAGS) -o $@ $<
+
+$(B)/tests/mkspool: $(call obj,$(SPOOL_SRC))
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(MQ_LDFLAGS) -o $@ $^
 
 # --- fuzzing: clang, everything in build/fuzz ------------------------------------------------
 
@@ -268,5 +273,5 @@ FORCE:
 .SECONDARY:
 .DELETE_ON_ERROR:
 
--include $(patsubst %.o,%.d,$(call obj,$(LIB_SRC) $(CMD_MAIN) $(CMD_SRC) $(UNIT_SRC) $(TOOL_SRC)))
+-include $(patsubst %.o,%.d,$(call obj,$(LIB_SRC) $(CMD_MAIN) $(CMD_SRC) $(UNIT_SRC) $(TOOL_SRC) $(SPOOL_SRC)))
 -include $(wildcard build/fuzz/obj/*/*.d build/fuzz/obj/tests/fuzz/*.d)
