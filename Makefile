@@ -190,7 +190,7 @@ fuzz: fuzzers tools
 testprograms: all unit tools
 
 check:
-	+@scripts/run-tests
+	+@scripts/run-tests $(if $(ONLY),--only "$(ONLY)") $(STAGES)
 
 check-live: all tools
 	tests/live/run $(SUITES:%=--suite %)
