@@ -55,7 +55,7 @@ struct spool {
     struct spool_dir *dirs;
     size_t dir_count, dir_cap;
     void *own;                  /* the back end's notes about this spool; freed by backend->close */
-    void *core;                 /* the core's: names, locks, troubles */
+    struct listing *listing;    /* the core's: names, locks, troubles */
 };
 
 /* --- what the core lends to list() --- */
@@ -84,6 +84,7 @@ struct reading {
     struct buf headers;         /* the header block as it would be sent, LF line ends; limit RECORD_HEADERS_MAX */
     struct buf tmp, tmp2;       /* free for any use inside one call */
     bool vanished;              /* the key file is gone: set by read(), handled by the core */
+    char path[1024];            /* reading_path()'s text */
 };
 
 /*
@@ -93,7 +94,7 @@ struct reading {
 enum file_result reading_open(struct reading *rd, const struct entry *e, struct stat *st);
 /* Only stat an entry; problems as reading_open(). */
 enum file_result reading_stat(struct reading *rd, const struct entry *e, struct stat *st);
-/* "input/x/1xUroU-…-H": path of an entry below the spool root, for problem sentences; static per reading until the next call. */
+/* "input/x/1xUroU-…-H": path of an entry below the spool root, for problem sentences; lives until the next call. */
 const char *reading_path(struct reading *rd, const struct entry *e);
 
 /* Receives pieces of a message being rebuilt. Non-zero stops. */

@@ -162,6 +162,9 @@ LQ_API void lq_spools_free(struct lq_spools *s);
  */
 LQ_API int lq_queue_open(struct lq_queue **out, const char *mta, const char *dir, const char *host,
                          struct lq_error *err);
+/** Open entry i of the list as this machine's own spool: live, host this machine's name unless given. Errors as lq_queue_open(). */
+LQ_API int lq_spools_open(struct lq_queue **out, const struct lq_spools *s, size_t i, const char *host,
+                          struct lq_error *err);
 LQ_API const char *lq_queue_mta(const struct lq_queue *q);
 LQ_API const char *lq_queue_dir(const struct lq_queue *q);
 /** True when this is the machine's own spool: ages count from the clock, not from the newest file. */

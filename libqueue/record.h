@@ -69,7 +69,12 @@ struct str_list {
     size_t n, cap;
 };
 
+struct spool;
+struct ref;
+
 struct lq_record {
+    struct spool *spool;        /* where it is; the core's, for lq_message_*() */
+    const struct ref *ref;
     struct arena arena;
     uint64_t set;               /* LQ_FIELD_BIT of scalar fields that have a value */
     unsigned have;              /* sections that were read, well or badly */

@@ -1,0 +1,63 @@
+/* What queue.c, listing.c, reading.c, filter.c, scan.c and message.c share. */
+#ifndef ENGINE_H
+#define ENGINE_H
+
+#include "backend.h"
+#include "pattern.h"
+
+struct lq_queue {
+    const struct lq_backend *backend;
+    char *root;
+    int fd;
+    char *host;                 /* NULL: not known */
+    bool live;
+    int64_t now;                /* of a spool that is not live; 0: not asked yet */
+};
+
+/* --- listing.c: every name once, sorted; troubles; locks --- */
+
+struct listing;
+
+/* List the queue anew into *sp, which stays where it is and is emptied by listing_end(). */
+int listing_begin(struct spool *sp, struct lq_queue *q, unsigned sections, struct lq_error *err);
+void listing_end(struct spool *sp);
+size_t listing_count(const struct spool *sp);
+const struct ref *listing_ref(const struct spool *sp, size_t i);
+uint64_t listing_troubles(const struct spool *sp);
+const char *listing_trouble(const struct spool *sp, size_t i);
+
+/* --- reading.c: one message, section by section --- */
+
+void reading_init(struct reading *rd, struct spool *sp);
+void reading_done(struct reading *rd);
+/* Begin a message; nothing is opened. */
+void reading_begin(struct reading *rd, const struct ref *ref, struct lq_record *rec, uint64_t want);
+/* Read these sections unless read; false when the message vanished (looked up again once, in vain). */
+bool reading_sections(struct reading *rd, unsigned sections);
+/* Close files; the record stays. */
+void reading_end(struct reading *rd);
+
+/* --- filter.c --- */
+
+enum tri { TRI_NO, TRI_YES, TRI_UNKNOWN };
+
+struct filter_state {           /* per thread */
+    struct pattern_scratch scratch;
+    int64_t now;
+};
+
+/* Fields that the filter's leaves look at. */
+uint64_t filter_fields(const struct lq_filter *f);
+/*
+ * Decide with what the record holds. TRI_UNKNOWN with *need != 0: read those sections and ask again; with *need == 0 the
+ * message cannot be decided.
+ */
+enum tri filter_eval(const struct lq_filter *f, const struct lq_record *r, struct filter_state *state, unsigned *need);
+
+/* Whether ages are asked: only then the queue's own time must be known. */
+bool filter_needs_now(const struct lq_filter *f);
+
+/* Sections that must be read so that all these fields are known. */
+unsigned fields_sections(uint64_t fields);
+
+#endif

@@ -1,0 +1,227 @@
+/*
+ * A record as one JSON object, schema mqtools.record/1: keys in the order of the table of fields, what is not
+ * known left out. Bytes that are not UTF-8, and NUL, become U+FFFD, and NAME_b64 beside them holds the bytes.
+ */
+#include <string.h>
+
+#include "error.h"
+#include "record.h"
+
+/* Length of the valid UTF-8 character at p (RFC 3629: no overlong forms, no surrogates), 0 if there is none. */
+static size_t utf8_length(const unsigned char *p, size_t n)
+{
+    static const struct { unsigned char mask, lead; unsigned min; } forms[] = {
+        { 0x80, 0x00, 0 }, { 0xE0, 0xC0, 0x80 }, { 0xF0, 0xE0, 0x800 }, { 0xF8, 0xF0, 0x10000 },
+    };
+
+    for (size_t k = 0; k < 4 && k < n; k++) {
+        unsigned long c = p[0] & (unsigned char)~forms[k].mask;
+
+        if ((p[0] & forms[k].mask) != forms[k].lead)
+            continue;
+        for (size_t i = 1; i <= k; i++) {
+            if ((p[i] & 0xC0) != 0x80)
+                return 0;
+            c = c << 6 | (p[i] & 0x3F);
+        }
+        return c < forms[k].min || c > 0x10FFFF || (c >= 0xD800 && c <= 0xDFFF) ? 0 : k + 1;
+    }
+    return 0;
+}
+
+/* Append as a JSON string; answers whether every byte could be kept. */
+static bool add_string(struct buf *b, const char *text, size_t n)
+{
+    const unsigned char *p = (const unsigned char *)text, *end = p + n, *run = p;
+    bool kept = true;
+
+    buf_add_char(b, '"');
+    while (p < end) {
+        size_t k;
+
+        if (*p >= 0x20 && *p < 0x7F && *p != '"' && *p != '\\') {
+            p++;
+            continue;
+        }
+        k = utf8_length(p, (size_t)(end - p));
+        buf_add(b, run, (size_t)(p - run));
+        if (k == 0 || *p == '\0') {
+            buf_add_str(b, "\xEF\xBF\xBD");
+            kept = false;
+            k = 1;
+        } else if (*p == '"' || *p == '\\') {
+            buf_add_char(b, '\\');
+            buf_add_char(b, (char)*p);
+        } else if (*p == '\n') {
+            buf_add_str(b, "\\n");
+        } else if (*p == '\t') {
+            buf_add_str(b, "\\t");
+        } else if (*p < 0x20 || *p == 0x7F) {
+            buf_printf(b, "\\u%04x", *p);
+        } else if (k == 2 && p[0] == 0xC2 && p[1] < 0xA0) {
+            buf_printf(b, "\\u%04x", p[1]);     /* C1 controls: terminals obey them */
+        } else {
+            buf_add(b, p, k);
+        }
+        p += k;
+        run = p;
+    }
+    buf_add(b, run, (size_t)(p - run));
+    buf_add_char(b, '"');
+    return kept;
+}
+
+static void add_base64(struct buf *b, const char *text, size_t n)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *p = (const unsigned char *)text;
+
+    buf_add_char(b, '"');
+    for (; n > 0; p += 3, n -= n < 3 ? n : 3) {
+        unsigned long v = (unsigned long)p[0] << 16 | (n > 1 ? (unsigned long)p[1] << 8 : 0) | (n > 2 ? p[2] : 0);
+        char out[4] = { digits[v >> 18], digits[v >> 12 & 63], n > 1 ? digits[v >> 6 & 63] : '=', n > 2 ? digits[v & 63] : '=' };
+
+        buf_add(b, out, 4);
+    }
+    buf_add_char(b, '"');
+}
+
+static void add_key(struct buf *b, const char *name)
+{
+    if (b->p[b->n - 1] != '{')
+        buf_add_char(b, ',');
+    buf_add_char(b, '"');
+    buf_add_str(b, name);
+    buf_add_str(b, "\":");
+}
+
+static void add_text(struct buf *b, const char *name, struct lq_str s)
+{
+    if (!s.p)
+        return;
+    add_key(b, name);
+    if (!add_string(b, s.p, s.n)) {
+        buf_add_str(b, ",\"");
+        buf_add_str(b, name);
+        buf_add_str(b, "_b64\":");
+        add_base64(b, s.p, s.n);
+    }
+}
+
+static void add_recipients(struct buf *b, const struct lq_recipient *items, size_t n)
+{
+    buf_add_char(b, '[');
+    for (size_t i = 0; i < n; i++) {
+        buf_add_str(b, i > 0 ? ",{" : "{");
+        add_text(b, "address", items[i].address);
+        add_text(b, "delay_reason", items[i].delay_reason);
+        add_text(b, "dsn_code", items[i].dsn_code);
+        add_text(b, "orig_address", items[i].orig_address);
+        buf_add_char(b, '}');
+    }
+    buf_add_char(b, ']');
+}
+
+static void add_hops(struct buf *b, const struct lq_hop *hops, size_t n)
+{
+    buf_add_char(b, '[');
+    for (size_t i = 0; i < n; i++) {
+        buf_add_str(b, i > 0 ? ",{" : "{");
+        add_text(b, "by", hops[i].by);
+        add_text(b, "from", hops[i].from);
+        add_text(b, "helo", hops[i].helo);
+        add_text(b, "address", hops[i].address);
+        add_text(b, "with", hops[i].with);
+        add_text(b, "id", hops[i].id);
+        if (hops[i].time != 0) {
+            add_key(b, "time");
+            buf_printf(b, "%lld", (long long)hops[i].time);
+        }
+        buf_add_char(b, '}');
+    }
+    buf_add_char(b, ']');
+}
+
+/* A list of texts; elements that are not UTF-8 have their bytes in NAME_b64, null for the others. */
+static void add_texts(struct buf *b, const struct lq_record *r, enum lq_field f)
+{
+    bool kept = true;
+    struct lq_str s;
+
+    buf_add_char(b, '[');
+    for (size_t i = 0; (s = lq_record_text_at(r, f, i)).p; i++) {
+        if (i > 0)
+            buf_add_char(b, ',');
+        kept = add_string(b, s.p, s.n) && kept;
+    }
+    buf_add_char(b, ']');
+    if (kept)
+        return;
+    buf_printf(b, ",\"%s_b64\":[", field_table[f].name);
+    for (size_t i = 0; (s = lq_record_text_at(r, f, i)).p; i++) {
+        if (i > 0)
+            buf_add_char(b, ',');
+        add_base64(b, s.p, s.n);
+    }
+    buf_add_char(b, ']');
+}
+
+static void add_field(struct buf *b, const struct lq_record *r, enum lq_field f)
+{
+    const char *name = field_table[f].name;
+    size_t n;
+
+    if (lq_record_has(r, f) != LQ_PRESENT)
+        return;
+    switch (field_table[f].type) {
+    case LQ_TYPE_TEXT:
+        add_text(b, name, lq_record_text(r, f));
+        break;
+    case LQ_TYPE_NUMBER:
+        /* Numbers beyond 2^53 lose digits in most readers. */
+        if (r->value[f].number >= -(INT64_C(1) << 53) && r->value[f].number <= INT64_C(1) << 53) {
+            add_key(b, name);
+            buf_printf(b, "%lld", (long long)r->value[f].number);
+        }
+        break;
+    case LQ_TYPE_BOOL:
+        add_key(b, name);
+        buf_add_str(b, r->value[f].number ? "true" : "false");
+        break;
+    case LQ_TYPE_TEXTS:
+        add_key(b, name);
+        add_texts(b, r, f);
+        break;
+    case LQ_TYPE_RECIPIENTS: {
+        const struct lq_recipient *items = lq_record_recipients(r, f, &n);
+
+        add_key(b, name);
+        add_recipients(b, items, n);
+        break;
+    }
+    case LQ_TYPE_HOPS: {
+        const struct lq_hop *hops = lq_record_hops(r, &n);
+
+        add_key(b, name);
+        add_hops(b, hops, n);
+        break;
+    }
+    }
+}
+
+int lq_record_json(const struct lq_record *r, uint64_t fields, struct lq_str *out, struct lq_error *err)
+{
+    /* The text is a cache inside the record, which the caller sees as constant. */
+    struct buf *b = &((struct lq_record *)(uintptr_t)r)->json;
+
+    b->n = 0;
+    buf_add_str(b, "{\"schema\":\"mqtools.record/1\"");
+    for (unsigned f = 0; f < LQ_FIELD_COUNT && !b->failed; f++)
+        if (fields >> f & 1)
+            add_field(b, r, (enum lq_field)f);
+    buf_add_char(b, '}');
+    if (b->failed)
+        return error_memory(err);
+    *out = (struct lq_str){ b->p, b->n };
+    return LQ_OK;
+}

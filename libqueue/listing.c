@@ -1,0 +1,384 @@
+/*
+ * Every file name of a queue once, sorted by id, and the messages that the back end makes of them.
+ *
+ * Knows directories, names, locks and troubles; opens no message. The order made here is the order of all output.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine.h"
+
+enum { NAMES_BLOCK = 64 << 10, TROUBLES_MAX = 100 };
+
+struct names {                  /* packed file names; 100,000 of them in a few blocks */
+    struct names *next;
+    size_t used;
+    char text[NAMES_BLOCK];
+};
+
+struct lock {
+    dev_t dev;
+    ino_t ino;
+};
+
+struct listing {
+    struct names *names;
+    struct entry *entries;
+    size_t count, cap;
+    struct ref *refs;
+    size_t ref_count;
+    struct lock *locks;
+    size_t lock_count;
+    pthread_mutex_t mutex;      /* workers report troubles, too */
+    char *troubles[TROUBLES_MAX];
+    uint64_t trouble_count;
+    bool failed;                /* out of memory while listing */
+};
+
+void spool_trouble(struct spool *sp, const char *fmt, ...)
+{
+    struct listing *l = sp->listing;
+    char *text = NULL;
+    va_list ap;
+
+    va_start(ap, fmt);
+    if (vasprintf(&text, fmt, ap) < 0)
+        text = NULL;
+    va_end(ap);
+    pthread_mutex_lock(&l->mutex);
+    if (l->trouble_count < TROUBLES_MAX) {
+        l->troubles[l->trouble_count] = text;
+        text = NULL;
+    }
+    l->trouble_count++;
+    pthread_mutex_unlock(&l->mutex);
+    free(text);
+}
+
+enum file_result spool_add_dir(struct spool *sp, const char *path, const char *queue_name, unsigned tag, size_t *index)
+{
+    struct spool_dir dir = { .tag = tag }, *dirs;
+    enum file_result r = file_open_dir(sp->fd, *path ? path : ".", &dir.fd);
+
+    if (r != FILE_OK) {
+        if (r != FILE_GONE)
+            spool_trouble(sp, "cannot read directory %s/%s: %s", sp->root, path,
+                          r == FILE_ODD ? "not a directory, or a link that is not root's" : file_result_text(r));
+        return r;
+    }
+    if (sp->dir_count == sp->dir_cap) {
+        size_t cap = sp->dir_cap ? sp->dir_cap * 2 : 64;
+
+        dirs = cap <= UINT16_MAX ? realloc(sp->dirs, cap * sizeof(*dirs)) : NULL;
+        if (dirs) {
+            sp->dirs = dirs;
+            sp->dir_cap = cap;
+        }
+    }
+    dir.path = strdup(path);
+    dir.queue_name = strdup(queue_name);
+    if (sp->dir_count == sp->dir_cap || !dir.path || !dir.queue_name) {
+        close(dir.fd);
+        free(dir.path);
+        free((char *)dir.queue_name);
+        spool_trouble(sp, "cannot remember directory %s/%s: too many directories, or out of memory", sp->root, path);
+        errno = ENOMEM;
+        return FILE_FAILED;
+    }
+    *index = sp->dir_count;
+    sp->dirs[sp->dir_count++] = dir;
+    return FILE_OK;
+}
+
+static char *keep_name(struct listing *l, const char *name, size_t len)
+{
+    struct names *block = l->names;
+    char *at;
+
+    if (!block || NAMES_BLOCK - block->used < len + 1) {
+        block = malloc(sizeof(*block));
+        if (!block)
+            return NULL;
+        block->next = l->names;
+        block->used = 0;
+        l->names = block;
+    }
+    at = block->text + block->used;
+    memcpy(at, name, len);
+    at[len] = '\0';
+    block->used += len + 1;
+    return at;
+}
+
+bool listing_add(struct spool *sp, size_t dir, const char *name, size_t id_at, size_t id_len, uint8_t role)
+{
+    struct listing *l = sp->listing;
+    struct entry *e;
+    char *kept;
+
+    if (l->count == l->cap) {
+        size_t cap = l->cap ? l->cap * 2 : 1024;
+
+        e = realloc(l->entries, cap * sizeof(*e));
+        if (!e) {
+            l->failed = true;
+            return false;
+        }
+        l->entries = e;
+        l->cap = cap;
+    }
+    kept = keep_name(l, name, strlen(name));
+    if (!kept || id_len == 0 || id_len > UINT8_MAX) {
+        l->failed = l->failed || !kept;
+        return false;
+    }
+    l->entries[l->count++] = (struct entry){ .name = kept, .id = kept + id_at, .dir = (uint16_t)dir,
+                                             .id_len = (uint8_t)id_len, .role = role };
+    return true;
+}
+
+/* --- order --- */
+
+struct order {                  /* the first 16 bytes of the id as two numbers decide most comparisons */
+    uint64_t high, low;
+    struct entry entry;
+};
+
+static uint64_t eight(const char *p, size_t n)
+{
+    uint64_t v = 0;
+
+    for (size_t i = 0; i < 8; i++)
+        v = v << 8 | (i < n ? (unsigned char)p[i] : 0);
+    return v;
+}
+
+static int by_rest(const struct entry *a, const struct entry *b, const struct spool_dir *dirs)
+{
+    size_t n = a->id_len < b->id_len ? a->id_len : b->id_len;
+    int d = memcmp(a->id, b->id, n);
+
+    if (d == 0)
+        d = (int)a->id_len - (int)b->id_len;
+    if (d == 0 && a->dir != b->dir)
+        d = strcmp(dirs[a->dir].path, dirs[b->dir].path);
+    return d ? d : strcmp(a->name, b->name);
+}
+
+static int by_order(const void *x, const void *y, void *dirs)
+{
+    const struct order *a = x, *b = y;
+
+    if (a->high != b->high)
+        return a->high < b->high ? -1 : 1;
+    if (a->low != b->low)
+        return a->low < b->low ? -1 : 1;
+    return by_rest(&a->entry, &b->entry, dirs);
+}
+
+static int sort(struct spool *sp)
+{
+    struct listing *l = sp->listing;
+    struct order *order = malloc((l->count + 1) * sizeof(*order));
+
+    if (!order)
+        return -1;
+    for (size_t i = 0; i < l->count; i++) {
+        const struct entry *e = &l->entries[i];
+
+        order[i] = (struct order){ eight(e->id, e->id_len), e->id_len > 8 ? eight(e->id + 8, e->id_len - 8u) : 0, *e };
+    }
+    qsort_r(order, l->count, sizeof(*order), by_order, sp->dirs);
+    for (size_t i = 0; i < l->count; i++)
+        l->entries[i] = order[i].entry;
+    free(order);
+    return 0;
+}
+
+static bool same_id(const struct entry *a, const struct entry *b)
+{
+    return a->id_len == b->id_len && memcmp(a->id, b->id, a->id_len) == 0;
+}
+
+/* Turn runs of one id into messages. */
+static int group(struct spool *sp)
+{
+    struct listing *l = sp->listing;
+    uint32_t *counts = NULL;
+    size_t cap = 0;
+
+    l->refs = malloc((l->count + 1) * sizeof(*l->refs));
+    if (!l->refs)
+        return -1;
+    for (size_t i = 0, n; i < l->count; i += n) {
+        struct entry *e = &l->entries[i];
+        size_t messages, at = 0;
+
+        for (n = 1; i + n < l->count && same_id(e, e + n); n++)
+            ;
+        if (n > cap) {
+            uint32_t *more = realloc(counts, n * sizeof(*counts));
+
+            if (!more) {
+                free(counts);
+                return -1;
+            }
+            counts = more;
+            cap = n;
+        }
+        messages = sp->backend->group(sp, e, n, counts);
+        for (size_t m = 0; m < messages; m++) {
+            l->refs[l->ref_count++] = (struct ref){ e + at, counts[m], messages > 1 };
+            at += counts[m];
+        }
+    }
+    free(counts);
+    if (l->ref_count > 0) {
+        struct ref *fit = realloc(l->refs, l->ref_count * sizeof(*fit));
+
+        if (fit)
+            l->refs = fit;
+    }
+    return 0;
+}
+
+/* --- locks --- */
+
+static int by_lock(const void *x, const void *y)
+{
+    const struct lock *a = x, *b = y;
+
+    if (a->ino != b->ino)
+        return a->ino < b->ino ? -1 : 1;
+    return a->dev == b->dev ? 0 : a->dev < b->dev ? -1 : 1;
+}
+
+/*
+ * Who holds write locks now, from one read of /proc/locks: asking with fcntl() would cost a call per file, and taking a
+ * lock to find out would make the MTA skip the message. Lines: "1: POSIX  ADVISORY  WRITE 715 fe:00:1335 0 18".
+ */
+static void read_locks(struct listing *l)
+{
+    FILE *f = fopen("/proc/locks", "re");
+    char line[256];
+    size_t cap = 0;
+
+    while (f && fgets(line, sizeof(line), f)) {
+        unsigned major_dev, minor_dev;
+        unsigned long long ino;
+        char kind[16], mode[16];
+
+        if (sscanf(line, "%*d: %15s %*s %15s %*d %x:%x:%llu", kind, mode, &major_dev, &minor_dev, &ino) != 5 ||
+            strcmp(mode, "WRITE") != 0 || kind[0] == '-')
+            continue;
+        if (l->lock_count == cap) {
+            struct lock *more = realloc(l->locks, (cap = cap ? cap * 2 : 16) * sizeof(*more));
+
+            if (!more)
+                break;
+            l->locks = more;
+        }
+        l->locks[l->lock_count++] = (struct lock){ makedev(major_dev, minor_dev), (ino_t)ino };
+    }
+    if (f)
+        fclose(f);
+    if (l->lock_count > 1)
+        qsort(l->locks, l->lock_count, sizeof(*l->locks), by_lock);
+}
+
+bool spool_locked(const struct spool *sp, dev_t dev, ino_t ino)
+{
+    const struct listing *l = sp->listing;
+    struct lock key = { dev, ino };
+
+    return l->lock_count > 0 && bsearch(&key, l->locks, l->lock_count, sizeof(key), by_lock);
+}
+
+/* --- life --- */
+
+int listing_begin(struct spool *sp, struct lq_queue *q, unsigned sections, struct lq_error *err)
+{
+    int rc;
+
+    memset(sp, 0, sizeof(*sp));
+    sp->backend = q->backend;
+    sp->root = q->root;
+    sp->fd = q->fd;
+    sp->host = q->host;
+    sp->live = q->live;
+    sp->clock = time(NULL);
+    sp->listing = calloc(1, sizeof(*sp->listing));
+    if (!sp->listing)
+        return error_memory(err);
+    pthread_mutex_init(&sp->listing->mutex, NULL);
+    rc = sp->backend->open ? sp->backend->open(sp, err) : LQ_OK;
+    if (rc == LQ_OK)
+        rc = sp->backend->list(sp, sections, err);
+    /* After the names: what was locked before a name appeared is then seen, too. */
+    if (rc == LQ_OK)
+        read_locks(sp->listing);
+    if (rc == LQ_OK && (sp->listing->failed || sort(sp) < 0 || group(sp) < 0))
+        rc = error_memory(err);
+    if (rc != LQ_OK)
+        listing_end(sp);
+    return rc;
+}
+
+void listing_end(struct spool *sp)
+{
+    struct listing *l = sp->listing;
+
+    if (!l)
+        return;
+    if (sp->backend->close)
+        sp->backend->close(sp);
+    for (size_t i = 0; i < sp->dir_count; i++) {
+        close(sp->dirs[i].fd);
+        free(sp->dirs[i].path);
+        free((char *)sp->dirs[i].queue_name);
+    }
+    free(sp->dirs);
+    while (l->names) {
+        struct names *next = l->names->next;
+
+        free(l->names);
+        l->names = next;
+    }
+    for (size_t i = 0; i < TROUBLES_MAX; i++)
+        free(l->troubles[i]);
+    free(l->entries);
+    free(l->refs);
+    free(l->locks);
+    pthread_mutex_destroy(&l->mutex);
+    free(l);
+    memset(sp, 0, sizeof(*sp));
+}
+
+size_t listing_count(const struct spool *sp)
+{
+    return sp->listing->ref_count;
+}
+
+const struct ref *listing_ref(const struct spool *sp, size_t i)
+{
+    return &sp->listing->refs[i];
+}
+
+uint64_t listing_troubles(const struct spool *sp)
+{
+    return sp->listing->trouble_count;
+}
+
+const char *listing_trouble(const struct spool *sp, size_t i)
+{
+    return i < sp->listing->trouble_count && i < TROUBLES_MAX ? sp->listing->troubles[i] : NULL;
+}

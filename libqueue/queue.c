@@ -1,0 +1,305 @@
+/*
+ * Opening a queue: ask each back end whether the directory is its own, take the best bid. Also the words that commands
+ * share with the library and that need no message.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "addr.h"
+#include "engine.h"
+#include "units.h"
+
+const char *lq_version(void)
+{
+    return MQ_VERSION;
+}
+
+static int find_backend(const struct lq_backend **out, const char *mta, struct lq_error *err)
+{
+    for (const struct lq_backend *const *b = backends; *b; b++) {
+        if (strcmp((*b)->name, mta) == 0) {
+            *out = *b;
+            return LQ_OK;
+        }
+    }
+    return error_set(err, LQ_EINVAL, "unknown mail server '%.60s'; known are: exim postfix sendmail", mta);
+}
+
+static const struct lq_backend *best_bid(int fd)
+{
+    const struct lq_backend *best = NULL;
+    unsigned most = 0;
+
+    for (const struct lq_backend *const *b = backends; *b; b++) {
+        unsigned facts = (*b)->detect(fd);
+
+        if (facts > most) {
+            most = facts;
+            best = *b;
+        }
+    }
+    return best;
+}
+
+/* True when dir is one of the places where this machine's own mail servers keep their queue. */
+static bool usual(const struct lq_backend *b, int fd)
+{
+    struct stat here, there;
+
+    if (fstat(fd, &here) < 0)
+        return false;
+    for (const char *const *dir = b->usual_dirs; *dir; dir++)
+        if (stat(*dir, &there) == 0 && here.st_dev == there.st_dev && here.st_ino == there.st_ino)
+            return true;
+    return false;
+}
+
+/* "permission denied" helps nobody at night; the name of who may read does. */
+static int denied(const char *dir, struct lq_error *err)
+{
+    struct stat st;
+    const struct passwd *owner = stat(dir, &st) == 0 ? getpwuid(st.st_uid) : NULL;
+
+    if (!owner)
+        return error_set(err, LQ_EACCES, "%s: no right to read it; become root", dir);
+    return error_set(err, LQ_EACCES, "%s: no right to read it; become root or %s", dir, owner->pw_name);
+}
+
+static int open_root(const char *dir, int *fd, struct lq_error *err)
+{
+    *fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
+    if (*fd >= 0)
+        return LQ_OK;
+    if (errno == ENOENT)
+        return error_set(err, LQ_ENOENT, "%s: no such directory", dir);
+    if (errno == ENOTDIR)
+        return error_set(err, LQ_ENOENT, "%s: not a directory", dir);
+    if (errno == EACCES || errno == EPERM)
+        return denied(dir, err);
+    return error_set(err, LQ_EIO, "%s: %s", dir, strerror(errno));
+}
+
+static char *own_host(void)
+{
+    char name[HOST_NAME_MAX + 1];
+
+    if (gethostname(name, sizeof(name)) < 0)
+        return NULL;
+    name[HOST_NAME_MAX] = '\0';
+    return strdup(name);
+}
+
+static int open_queue(struct lq_queue **out, const struct lq_backend *backend, const char *dir, const char *host, bool own,
+                      struct lq_error *err)
+{
+    struct lq_queue *q;
+    int fd, rc = open_root(dir, &fd, err);
+
+    if (rc != LQ_OK)
+        return rc;
+    if (!backend)
+        backend = best_bid(fd);
+    if (!backend) {
+        close(fd);
+        return error_set(err, LQ_EUNKNOWN,
+                         "%s: not recognised as a spool of Exim, Postfix or Sendmail (for an empty one say --mta)", dir);
+    }
+    q = calloc(1, sizeof(*q));
+    if (!q) {
+        close(fd);
+        return error_memory(err);
+    }
+    q->backend = backend;
+    q->fd = fd;
+    q->root = realpath(dir, NULL);
+    q->live = own || usual(backend, fd);
+    q->host = host ? strdup(host) : q->live ? own_host() : NULL;
+    if (!q->root || (host && !q->host)) {
+        lq_queue_close(q);
+        return error_memory(err);
+    }
+    *out = q;
+    return LQ_OK;
+}
+
+int lq_queue_open(struct lq_queue **out, const char *mta, const char *dir, const char *host, struct lq_error *err)
+{
+    const struct lq_backend *backend = NULL;
+
+    if (!dir || *dir == '\0')
+        return error_set(err, LQ_EINVAL, "the name of the spool directory is empty");
+    if (mta && find_backend(&backend, mta, err) != LQ_OK)
+        return LQ_EINVAL;
+    return open_queue(out, backend, dir, host, false, err);
+}
+
+int lq_spools_open(struct lq_queue **out, const struct lq_spools *s, size_t i, const char *host, struct lq_error *err)
+{
+    const struct lq_backend *backend;
+    int rc;
+
+    if (i >= lq_spools_count(s))
+        return error_set(err, LQ_EINVAL, "there is no spool number %zu", i);
+    rc = find_backend(&backend, lq_spools_mta(s, i), err);
+    return rc == LQ_OK ? open_queue(out, backend, lq_spools_dir(s, i), host, true, err) : rc;
+}
+
+const char *lq_queue_mta(const struct lq_queue *q)
+{
+    return q->backend->name;
+}
+
+const char *lq_queue_dir(const struct lq_queue *q)
+{
+    return q->root;
+}
+
+bool lq_queue_live(const struct lq_queue *q)
+{
+    return q->live;
+}
+
+static void newest(int64_t *now, const struct stat *st)
+{
+    if (st->st_mtim.tv_sec > *now)
+        *now = st->st_mtim.tv_sec;
+}
+
+/* The last sign of life of a queue that stands still. */
+static int64_t standing_time(struct lq_queue *q)
+{
+    struct spool sp;
+    struct stat st;
+    int64_t now = 0;
+
+    if (listing_begin(&sp, q, SEC_NAME, NULL) != LQ_OK)
+        return 0;
+    for (size_t i = 0; i < sp.dir_count; i++)
+        if (fstat(sp.dirs[i].fd, &st) == 0)
+            newest(&now, &st);
+    for (size_t i = 0; !q->backend->future_times && i < listing_count(&sp); i++) {
+        const struct entry *e = listing_ref(&sp, i)->entries;
+
+        if (file_stat(sp.dirs[e->dir].fd, e->name, &st) == FILE_OK)
+            newest(&now, &st);
+    }
+    listing_end(&sp);
+    return now;
+}
+
+int64_t lq_queue_now(struct lq_queue *q)
+{
+    int64_t clock = time(NULL);
+
+    if (q->live)
+        return clock;
+    if (q->now == 0)
+        q->now = standing_time(q);
+    return q->now > 0 && q->now < clock ? q->now : clock;
+}
+
+void lq_queue_close(struct lq_queue *q)
+{
+    if (!q)
+        return;
+    close(q->fd);
+    free(q->root);
+    free(q->host);
+    free(q);
+}
+
+/* --- words --- */
+
+struct lq_str lq_address_domain(struct lq_str a)
+{
+    struct bytes domain;
+
+    if (!a.p)
+        return a;
+    domain = addr_domain(bytes_from(a.p, a.n));
+    return (struct lq_str){ (const char *)domain.p, domain.n };
+}
+
+bool lq_address_network(struct lq_str addr, unsigned prefix4, unsigned prefix6, char out[64])
+{
+    struct ip ip;
+
+    if (!addr.p || !ip_parse(bytes_from(addr.p, addr.n), &ip))
+        return false;
+    ip_network(&ip, prefix4, prefix6, out);
+    return true;
+}
+
+int lq_time_parse(int64_t *out, const char *text, struct lq_error *err)
+{
+    return units_time(out, text, err);
+}
+
+/* --- field names --- */
+
+static bool word_in(const char *words, const char *word)
+{
+    size_t n = strlen(word);
+
+    for (const char *p = words; *p; p += strspn(p, " ")) {
+        size_t len = strcspn(p, " ");
+
+        if (len == n && memcmp(p, word, n) == 0)
+            return true;
+        p += len;
+    }
+    return false;
+}
+
+/* How many single-letter changes make a into b; rows of at most 32. */
+static unsigned distance(const char *a, const char *b)
+{
+    enum { MAX = 32 };
+    size_t na = strlen(a), nb = strlen(b);
+    unsigned row[MAX + 1];
+
+    if (na > MAX || nb > MAX)
+        return MAX;
+    for (size_t j = 0; j <= nb; j++)
+        row[j] = (unsigned)j;
+    for (size_t i = 1; i <= na; i++) {
+        unsigned corner = row[0];
+
+        row[0] = (unsigned)i;
+        for (size_t j = 1; j <= nb; j++) {
+            unsigned change = corner + (a[i - 1] != b[j - 1]), least = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
+
+            corner = row[j];
+            row[j] = change < least ? change : least;
+        }
+    }
+    return row[nb];
+}
+
+int lq_field_find(enum lq_field *out, const char *name, struct lq_error *err)
+{
+    unsigned best = 0, least = 1000;
+
+    for (unsigned f = 0; f < LQ_FIELD_COUNT; f++) {
+        unsigned d = distance(name, field_table[f].name);
+
+        if (d == 0 || word_in(field_table[f].aliases, name)) {
+            *out = (enum lq_field)f;
+            return LQ_OK;
+        }
+        if (d < least) {
+            least = d;
+            best = f;
+        }
+    }
+    return error_set(err, LQ_EINVAL, "unknown field '%.60s'; did you mean '%s'?", name, field_table[best].name);
+}

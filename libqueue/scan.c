@@ -1,0 +1,344 @@
+/*
+ * The scan: list, read as little as needed, decide, deliver in order. The only threads of the library.
+ *
+ * Workers take batches of 16 messages from a counter and fill a bounded ring of batches; the caller empties it in order. A batch
+ * shows how many of its messages are ready, so that the caller follows a worker inside it: a message that turns out large
+ * (a MiB of envelope) waits until everything before it was taken, and is then the only large one in memory.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine.h"
+
+enum { BATCH = 16, THREADS_DEFAULT = 4, THREADS_MAX = 64 };
+
+enum verdict { VERDICT_SKIP, VERDICT_SELECTED };
+
+struct slot {
+    struct lq_record rec;
+    enum verdict verdict;
+};
+
+struct batch {
+    struct slot slots[BATCH];
+    size_t number;              /* which batch of the scan this holds */
+    size_t ready;               /* slots [0, ready) may be taken */
+};
+
+struct counts {
+    uint64_t vanished, undecided;
+};
+
+struct worker {
+    struct lq_scan *scan;
+    struct reading rd;
+    struct filter_state state;
+    struct counts counts;
+    pthread_t thread;
+    bool running;
+    struct batch *batch;        /* being filled; for the growth of a record */
+    size_t at;
+};
+
+struct lq_scan {
+    struct spool sp;
+    const struct lq_filter *filter;
+    uint64_t want;              /* fields of output and filter */
+    unsigned sections;          /* of the output */
+    int64_t now;
+    size_t total;
+    struct lq_scan_stats stats;
+
+    struct batch *ring;
+    size_t ring_n;
+    struct worker *workers;
+    unsigned threads;           /* 1: no thread but the caller's */
+
+    pthread_mutex_t mutex;
+    pthread_cond_t filled;      /* a batch got more ready slots */
+    pthread_cond_t taken;       /* the caller went on */
+    size_t next_batch;          /* for workers */
+    size_t next;                /* the message the caller wants next: all before were taken */
+    bool stop;
+};
+
+/* Read and decide message i. */
+static void decide(struct worker *w, size_t i, struct slot *slot)
+{
+    struct lq_scan *s = w->scan;
+    struct reading *rd = &w->rd;
+    enum tri t = TRI_YES;
+    unsigned need = 0;
+    bool here = true;
+
+    slot->verdict = VERDICT_SKIP;
+    reading_begin(rd, listing_ref(&s->sp, i), &slot->rec, s->want);
+    if (s->filter) {
+        while ((t = filter_eval(s->filter, &slot->rec, &w->state, &need)) == TRI_UNKNOWN && need && here)
+            here = reading_sections(rd, (need & SEC_CONTROL) ? SEC_CONTROL : need);
+    }
+    if (here && t == TRI_YES)
+        here = reading_sections(rd, s->sections);
+    reading_end(rd);
+    if (!here) {
+        w->counts.vanished += rd->ref->twin ? 0 : 1;
+        return;
+    }
+    if (t == TRI_UNKNOWN)
+        w->counts.undecided++;
+    else if (t == TRI_YES)
+        slot->verdict = VERDICT_SELECTED;
+}
+
+/* A record grows large: let everything before it be taken first, so that it is alone. */
+static void wait_turn(void *ctx)
+{
+    struct worker *w = ctx;
+    struct lq_scan *s = w->scan;
+
+    pthread_mutex_lock(&s->mutex);
+    w->batch->ready = w->at;
+    pthread_cond_signal(&s->filled);
+    while (!s->stop && s->next < w->batch->number * BATCH + w->at)
+        pthread_cond_wait(&s->taken, &s->mutex);
+    pthread_mutex_unlock(&s->mutex);
+}
+
+static void fill(struct worker *w, struct batch *b)
+{
+    struct lq_scan *s = w->scan;
+
+    w->batch = b;
+    for (w->at = 0; w->at < BATCH && b->number * BATCH + w->at < s->total; w->at++) {
+        struct slot *slot = &b->slots[w->at];
+
+        slot->rec.arena.grown = wait_turn;
+        slot->rec.arena.ctx = w;
+        decide(w, b->number * BATCH + w->at, slot);
+    }
+}
+
+static void *work(void *ctx)
+{
+    struct worker *w = ctx;
+    struct lq_scan *s = w->scan;
+
+    pthread_mutex_lock(&s->mutex);
+    while (!s->stop && s->next_batch * BATCH < s->total) {
+        size_t number = s->next_batch;
+        struct batch *b = &s->ring[number % s->ring_n];
+
+        /* The ring place is free once the caller is past the batch that used it before. */
+        if (number >= s->ring_n && s->next < (number - s->ring_n + 1) * BATCH) {
+            pthread_cond_wait(&s->taken, &s->mutex);
+            continue;
+        }
+        s->next_batch++;
+        b->number = number;
+        b->ready = 0;
+        pthread_mutex_unlock(&s->mutex);
+        fill(w, b);
+        pthread_mutex_lock(&s->mutex);
+        b->ready = BATCH;
+        pthread_cond_signal(&s->filled);
+    }
+    pthread_mutex_unlock(&s->mutex);
+    return NULL;
+}
+
+/* The slot of message s->next, waiting for a worker to fill it. */
+static struct slot *await(struct lq_scan *s)
+{
+    size_t number = s->next / BATCH, at = s->next % BATCH;
+    struct batch *b = &s->ring[number % s->ring_n];
+
+    /* Nothing can hide between the counter and the ring: b->number is set when the batch is begun. */
+    while (!(s->next_batch > number && b->number == number && b->ready > at)) {
+        /* A worker may wait for just this turn, reached by skipping. */
+        pthread_cond_broadcast(&s->taken);
+        pthread_cond_wait(&s->filled, &s->mutex);
+    }
+    return &b->slots[at];
+}
+
+static bool next_threaded(struct lq_scan *s, const struct lq_record **rec)
+{
+    bool found = false;
+
+    pthread_mutex_lock(&s->mutex);
+    while (!found && s->next < s->total) {
+        struct slot *slot = await(s);
+
+        found = slot->verdict == VERDICT_SELECTED;
+        if (found)
+            *rec = &slot->rec;      /* stays until the next call: s->next does not move yet */
+        else {
+            s->next++;
+            if (s->next % BATCH == 0 || s->next == s->total)
+                pthread_cond_broadcast(&s->taken);
+        }
+    }
+    pthread_mutex_unlock(&s->mutex);
+    return found;
+}
+
+/* The record given last is not needed any more. */
+static void take(struct lq_scan *s)
+{
+    pthread_mutex_lock(&s->mutex);
+    s->next++;
+    pthread_cond_broadcast(&s->taken);
+    pthread_mutex_unlock(&s->mutex);
+}
+
+static bool next_alone(struct lq_scan *s, const struct lq_record **rec)
+{
+    struct slot *slot = &s->ring[0].slots[0];
+
+    while (s->next < s->total) {
+        decide(&s->workers[0], s->next, slot);
+        if (slot->verdict == VERDICT_SELECTED) {
+            *rec = &slot->rec;
+            return true;
+        }
+        s->next++;
+    }
+    return false;
+}
+
+static void add_counts(struct lq_scan *s)
+{
+    s->stats.vanished = s->stats.undecided = 0;
+    for (unsigned i = 0; i < s->threads; i++) {
+        s->stats.vanished += s->workers[i].counts.vanished;
+        s->stats.undecided += s->workers[i].counts.undecided;
+    }
+    s->stats.troubles = listing_troubles(&s->sp);
+}
+
+static void join(struct lq_scan *s)
+{
+    pthread_mutex_lock(&s->mutex);
+    s->stop = true;
+    pthread_cond_broadcast(&s->taken);
+    pthread_mutex_unlock(&s->mutex);
+    for (unsigned i = 0; i < s->threads; i++) {
+        if (s->workers[i].running)
+            pthread_join(s->workers[i].thread, NULL);
+        s->workers[i].running = false;
+    }
+}
+
+int lq_scan_next(struct lq_scan *s, const struct lq_record **rec, struct lq_error *err)
+{
+    bool found;
+
+    (void)err;
+    if (s->stats.selected > 0 && s->next < s->total)
+        take(s);
+    found = s->threads > 1 ? next_threaded(s, rec) : next_alone(s, rec);
+    if (found) {
+        s->stats.selected++;
+        return LQ_OK;
+    }
+    join(s);
+    add_counts(s);
+    return LQ_END;
+}
+
+struct lq_scan_stats lq_scan_stats(const struct lq_scan *s)
+{
+    return s->stats;
+}
+
+const char *lq_scan_trouble(const struct lq_scan *s, size_t i)
+{
+    return listing_trouble(&s->sp, i);
+}
+
+static int start(struct lq_scan *s)
+{
+    size_t batches = (s->total + BATCH - 1) / BATCH;
+
+    if (s->threads > batches)
+        s->threads = batches > 0 ? (unsigned)batches : 1;
+    s->ring_n = s->threads > 1 ? s->threads * 4u : 1;
+    s->ring = calloc(s->ring_n, sizeof(*s->ring));
+    s->workers = calloc(s->threads, sizeof(*s->workers));
+    if (!s->ring || !s->workers)
+        return -1;
+    for (unsigned i = 0; i < s->threads; i++) {
+        struct worker *w = &s->workers[i];
+
+        w->scan = s;
+        w->state.now = s->now;
+        reading_init(&w->rd, &s->sp);
+    }
+    for (unsigned i = 0; s->threads > 1 && i < s->threads; i++) {
+        s->workers[i].running = pthread_create(&s->workers[i].thread, NULL, work, &s->workers[i]) == 0;
+        if (!s->workers[i].running && i == 0)
+            return -1;
+    }
+    return 0;
+}
+
+int lq_scan_begin(struct lq_scan **out, struct lq_queue *q, const struct lq_scan_opts *opts, struct lq_error *err)
+{
+    struct lq_scan *s;
+    unsigned listed;
+    int rc;
+
+    if (!opts || opts->size < sizeof(*opts))
+        return error_set(err, LQ_EINVAL, "lq_scan_opts.size is not set");
+    s = calloc(1, sizeof(*s));
+    if (!s)
+        return error_memory(err);
+    pthread_mutex_init(&s->mutex, NULL);
+    pthread_cond_init(&s->filled, NULL);
+    pthread_cond_init(&s->taken, NULL);
+    s->filter = opts->filter;
+    s->sections = fields_sections(opts->fields);
+    s->want = opts->fields | (s->filter ? filter_fields(s->filter) : 0);
+    s->threads = opts->threads == 0 ? THREADS_DEFAULT : opts->threads < THREADS_MAX ? opts->threads : THREADS_MAX;
+    if (s->filter && filter_needs_now(s->filter))
+        s->now = opts->now ? opts->now : lq_queue_now(q);
+    listed = fields_sections(s->want);
+    rc = listing_begin(&s->sp, q, listed, err);
+    if (rc == LQ_OK) {
+        s->total = listing_count(&s->sp);
+        s->stats.listed = s->total;
+        s->stats.troubles = listing_troubles(&s->sp);
+        if (start(s) < 0)
+            rc = error_memory(err);
+    }
+    if (rc != LQ_OK) {
+        lq_scan_end(s);
+        return rc;
+    }
+    *out = s;
+    return LQ_OK;
+}
+
+void lq_scan_end(struct lq_scan *s)
+{
+    if (!s)
+        return;
+    if (s->workers) {
+        join(s);
+        for (unsigned i = 0; i < s->threads; i++) {
+            reading_done(&s->workers[i].rd);
+            pattern_scratch_done(&s->workers[i].state.scratch);
+        }
+    }
+    for (size_t b = 0; s->ring && b < s->ring_n; b++)
+        for (size_t i = 0; i < BATCH; i++)
+            record_done(&s->ring[b].slots[i].rec);
+    free(s->ring);
+    free(s->workers);
+    listing_end(&s->sp);
+    pthread_mutex_destroy(&s->mutex);
+    pthread_cond_destroy(&s->filled);
+    pthread_cond_destroy(&s->taken);
+    free(s);
+}
