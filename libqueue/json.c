@@ -178,11 +178,8 @@ static void add_field(struct buf *b, const struct lq_record *r, enum lq_field f)
         add_text(b, name, lq_record_text(r, f));
         break;
     case LQ_TYPE_NUMBER:
-        /* Numbers beyond 2^53 lose digits in most readers. */
-        if (r->value[f].number >= -(INT64_C(1) << 53) && r->value[f].number <= INT64_C(1) << 53) {
-            add_key(b, name);
-            buf_printf(b, "%lld", (long long)r->value[f].number);
-        }
+        add_key(b, name);
+        buf_printf(b, "%lld", (long long)r->value[f].number);
         break;
     case LQ_TYPE_BOOL:
         add_key(b, name);

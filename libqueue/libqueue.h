@@ -81,8 +81,8 @@ enum lq_field {
 };
 
 #define LQ_FIELD_BIT(f) (UINT64_C(1) << (f))
-/* Everything but data_size, which needs the whole body of every message. */
-#define LQ_FIELDS_ALL ((LQ_FIELD_BIT(LQ_FIELD_COUNT) - 1) & ~LQ_FIELD_BIT(LQ_DATA_SIZE))
+/* Every column but data_size, which needs the whole body of every message. */
+#define LQ_FIELDS_ALL ((LQ_FIELD_BIT(LQ_RECIPIENT) - 1) & ~LQ_FIELD_BIT(LQ_DATA_SIZE))
 
 enum lq_type {
     LQ_TYPE_TEXT,       /* lq_record_text() */

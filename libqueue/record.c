@@ -135,6 +135,11 @@ void record_set_text(struct lq_record *r, enum lq_field f, const void *p, size_t
 
 void record_replace_number(struct lq_record *r, enum lq_field f, int64_t v)
 {
+    if (v > RECORD_NUMBER_MAX || v < -RECORD_NUMBER_MAX) {
+        record_problem(r, "%s is %lld, beyond what can be true", field_table[f].name, (long long)v);
+        record_broken(r, field_table[f].sections);
+        return;
+    }
     r->value[f].number = v;
     r->set |= LQ_FIELD_BIT(f);
 }

@@ -69,6 +69,9 @@ struct str_list {
     size_t n, cap;
 };
 
+/* Larger numbers lose digits in most readers of JSON; none of a queue is that large. */
+#define RECORD_NUMBER_MAX (INT64_C(1) << 53)
+
 struct spool;
 struct ref;
 
@@ -102,7 +105,7 @@ void record_done(struct lq_record *r);
 void record_set_text(struct lq_record *r, enum lq_field f, const void *p, size_t n);
 /* The same, but a later value replaces an earlier one. */
 void record_replace_text(struct lq_record *r, enum lq_field f, const void *p, size_t n);
-/* Negative numbers are allowed; the first value stays. */
+/* Negative numbers are allowed; beyond RECORD_NUMBER_MAX is a problem and no value. The first value stays. */
 void record_set_number(struct lq_record *r, enum lq_field f, int64_t v);
 void record_replace_number(struct lq_record *r, enum lq_field f, int64_t v);
 bool record_is_set(const struct lq_record *r, enum lq_field f);

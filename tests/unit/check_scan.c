@@ -1,0 +1,250 @@
+/*
+ * The scan over a back end made of air: order, threads, vanished and large messages, undecided ones. No queue file is read.
+ */
+#include <check.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine.h"
+
+enum { MESSAGES = 2000 };
+
+static unsigned air_detect(int rootfd)
+{
+    (void)rootfd;
+    return 0;
+}
+
+static int air_list(struct spool *sp, unsigned sections, struct lq_error *err)
+{
+    char name[32];
+    size_t dir;
+
+    (void)sections;
+    (void)err;
+    if (spool_add_dir(sp, "", "air", 0, &dir) != FILE_OK)
+        return LQ_EIO;
+    /* Not in order of id, as a directory would not be, either. */
+    for (unsigned i = 0; i < MESSAGES; i++) {
+        int n = snprintf(name, sizeof(name), "M%05u", i * 7919 % MESSAGES);
+
+        if (!listing_add(sp, dir, name, 0, (size_t)n, 0))
+            return LQ_ENOMEM;
+    }
+    return LQ_OK;
+}
+
+static size_t air_group(struct spool *sp, struct entry *e, size_t n, uint32_t *counts)
+{
+    (void)sp;
+    (void)e;
+    counts[0] = (uint32_t)n;
+    return 1;
+}
+
+/* What happens to message i is its number's: every 50th is large, 7th gone, 11th found again elsewhere, 13th unreadable. */
+static void air_read(struct reading *rd, unsigned sections)
+{
+    unsigned i = (unsigned)atoi(rd->ref->entries[0].id + 1);
+    struct lq_record *r = rd->rec;
+
+    if (!(sections & SEC_CONTROL))
+        return;
+    if ((i % 7 == 3 || i % 11 == 3) && rd->ref->entries[0].role == 0) {
+        rd->vanished = true;
+        return;
+    }
+    record_set_state(r, STATE_DEFERRED);
+    if (i % 13 == 3) {
+        record_problem(r, "unreadable");
+        record_broken(r, SEC_CONTROL);
+        return;
+    }
+    if (i % 50 == 0)
+        for (unsigned k = 0; k < 3000; k++) {
+            struct lq_recipient *rcpt = record_add_recipient(r, &r->recipients);
+            char text[600];
+
+            ck_assert_ptr_nonnull(rcpt);
+            memset(text, 'a', sizeof(text));
+            rcpt->address = record_copy(r, text, sizeof(text));
+        }
+    record_set_text(r, LQ_SENDER, i % 2 ? "odd@example.com" : "even@example.com", i % 2 ? 15 : 16);
+    record_set_number(r, LQ_MESSAGE_SIZE, i);
+}
+
+static size_t air_again(struct reading *rd, struct entry *out, size_t max)
+{
+    unsigned i = (unsigned)atoi(rd->ref->entries[0].id + 1);
+
+    if (max == 0 || i % 11 != 3)
+        return 0;
+    out[0] = rd->ref->entries[0];
+    out[0].role = 1;
+    return 1;
+}
+
+static const char *const nowhere[] = { NULL };
+
+static const struct lq_backend air = {
+    .name = "air", .usual_dirs = nowhere, .detect = air_detect, .list = air_list, .group = air_group, .read = air_read,
+    .again = air_again,
+};
+
+static struct lq_queue queue_of_air(void)
+{
+    static char root[] = "/";
+
+    return (struct lq_queue){ .backend = &air, .root = root, .fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
+}
+
+struct result {
+    char *ids;                  /* all ids given, joined */
+    struct lq_scan_stats stats;
+};
+
+static struct result run(unsigned threads, const struct lq_filter *filter, unsigned stop_after)
+{
+    struct lq_queue q = queue_of_air();
+    struct lq_scan_opts opts = { .size = sizeof(opts), .filter = filter, .fields = LQ_FIELDS_ALL, .threads = threads };
+    struct buf ids = { 0 };
+    const struct lq_record *rec;
+    struct lq_error err;
+    struct lq_scan *scan;
+    struct result result;
+    int rc = LQ_OK;
+
+    ck_assert_int_eq(lq_scan_begin(&scan, &q, &opts, &err), LQ_OK);
+    for (unsigned n = 0; n != stop_after && (rc = lq_scan_next(scan, &rec, &err)) == LQ_OK; n++) {
+        struct lq_str id = lq_record_text(rec, LQ_QUEUE_ID);
+
+        buf_add(&ids, id.p, id.n);
+        buf_add_char(&ids, lq_record_recipient_count(rec, LQ_RECIPIENTS) == 3000 ? '+' : ' ');
+    }
+    ck_assert(rc == LQ_END || stop_after != UINT32_MAX);
+    buf_add_char(&ids, '\0');
+    result = (struct result){ ids.p, lq_scan_stats(scan) };
+    lq_scan_end(scan);
+    close(q.fd);
+    return result;
+}
+
+static const unsigned thread_counts[] = { 2, 3, 8, 64 };
+
+START_TEST(same_order_for_any_threads)
+{
+    struct result alone = run(1, NULL, UINT32_MAX), many = run(thread_counts[_i], NULL, UINT32_MAX);
+
+    ck_assert_str_eq(many.ids, alone.ids);
+    ck_assert(strncmp(alone.ids, "M00000+M00001 M00002 ", 21) == 0);
+    ck_assert_uint_eq(many.stats.selected, alone.stats.selected);
+    ck_assert_uint_eq(many.stats.vanished, alone.stats.vanished);
+    ck_assert_uint_gt(alone.stats.vanished, 0);
+    ck_assert_uint_eq(alone.stats.listed, MESSAGES);
+    ck_assert_uint_eq(alone.stats.selected + alone.stats.vanished, MESSAGES);
+    free(alone.ids);
+    free(many.ids);
+}
+END_TEST
+
+/* 3 is gone in both rules and found by again(); 10 is gone for good. */
+START_TEST(looks_again_once)
+{
+    struct result r = run(1, NULL, UINT32_MAX);
+
+    ck_assert_ptr_nonnull(strstr(r.ids, "M00003"));
+    ck_assert_ptr_nonnull(strstr(r.ids, "M00014"));
+    ck_assert_ptr_null(strstr(r.ids, "M00010"));
+    free(r.ids);
+}
+END_TEST
+
+START_TEST(ends_early_without_hanging)
+{
+    for (unsigned n = 0; n < 200; n += 33) {
+        struct result r = run(thread_counts[_i], NULL, n);
+
+        free(r.ids);
+    }
+}
+END_TEST
+
+static struct result select_with(enum lq_selector sel, const char *arg, bool invert, unsigned threads)
+{
+    struct lq_filter *f;
+    struct lq_error err;
+    struct result r;
+
+    ck_assert_int_eq(lq_filter_new(&f, &err), LQ_OK);
+    ck_assert_int_eq(lq_filter_add(f, sel, arg, &err), LQ_OK);
+    if (invert)
+        lq_filter_invert(f);
+    r = run(threads, f, UINT32_MAX);
+    lq_filter_free(f);
+    return r;
+}
+
+START_TEST(unreadable_is_selected_by_nobody)
+{
+    struct result yes = select_with(LQ_SEL_SENDER, "odd@example.com", false, 1);
+    struct result no = select_with(LQ_SEL_SENDER, "odd@example.com", true, 8);
+
+    ck_assert_ptr_null(strstr(yes.ids, "M00016"));      /* 16 = 13 + 3: its sender could not be read */
+    ck_assert_ptr_null(strstr(no.ids, "M00016"));
+    ck_assert_uint_gt(yes.stats.undecided, 0);
+    ck_assert_uint_eq(yes.stats.undecided, no.stats.undecided);
+    ck_assert_uint_eq(yes.stats.selected + no.stats.selected + yes.stats.undecided + yes.stats.vanished, MESSAGES);
+    free(yes.ids);
+    free(no.ids);
+}
+END_TEST
+
+/* What the name decides opens nothing: a message that would vanish when read is still named. */
+START_TEST(ids_alone_read_nothing)
+{
+    struct result r = select_with(LQ_SEL_ID, "M00010", true, 1);
+
+    ck_assert_uint_gt(r.stats.vanished, 0);     /* the output wanted fields, so it was read after all */
+    free(r.ids);
+    r = select_with(LQ_SEL_ID, "M00011", false, 1);
+    ck_assert_str_eq(r.ids, "M00011 ");
+    ck_assert_uint_eq(r.stats.vanished, 0);     /* nobody else was read */
+    free(r.ids);
+}
+END_TEST
+
+START_TEST(damaged_are_found)
+{
+    struct result r = select_with(LQ_SEL_DAMAGED, NULL, false, 2);
+
+    ck_assert_ptr_nonnull(strstr(r.ids, "M00016"));
+    ck_assert_ptr_null(strstr(r.ids, "M00015"));
+    ck_assert_uint_eq(r.stats.undecided, 0);
+    free(r.ids);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("scan");
+    TCase *t = tcase_create("scan");
+    SRunner *sr;
+    int failed;
+
+    tcase_set_timeout(t, 60);
+    tcase_add_loop_test(t, same_order_for_any_threads, 0, 4);
+    tcase_add_test(t, looks_again_once);
+    tcase_add_loop_test(t, ends_early_without_hanging, 0, 4);
+    tcase_add_test(t, unreadable_is_selected_by_nobody);
+    tcase_add_test(t, ids_alone_read_nothing);
+    tcase_add_test(t, damaged_are_found);
+    suite_add_tcase(s, t);
+    sr = srunner_create(s);
+    srunner_run_all(sr, CK_NORMAL);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed ? 1 : 0;
+}
