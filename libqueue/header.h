@@ -20,15 +20,12 @@ bool header_next(struct bytes *block, struct header *h);
 /* The first field of that name (ASCII case-insensitive). */
 bool header_find(struct bytes block, const char *name, struct bytes *value);
 
-/*
- * The value unfolded: line ends taken out (CR LF, LF), inner white space kept, outer blanks trimmed. Into out, after reset.
- * This is what NAME_b64 holds: stored bytes without outer blanks, still with their line ends when `unfold` is false.
- */
+/* The value unfolded: line ends taken out (CR LF, LF), inner white space kept, outer blanks trimmed. Into out, after reset. */
 void header_unfold(struct bytes value, struct buf *out);
 /*
  * RFC 2047 decoding of an unfolded value into UTF-8: encoded words, adjacent ones joined, a multi-byte character may be
  * split between words of one charset. An unknown charset, bad encoding or bytes invalid in their charset leave that word
- * as it stands. Text outside encoded words is copied as it is (raw 8-bit stays).
+ * as it stands; so does a NUL. Text outside encoded words is copied as it is (raw 8-bit stays). Into out, after reset.
  */
 void header_decode(struct bytes unfolded, struct buf *out);
 

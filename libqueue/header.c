@@ -1,0 +1,163 @@
+/*
+ * Fields of a header block: taking them apart, unfolding, and putting the ones a record has into it.
+ * RFC 2047 is in rfc2047.c, Received lines and dates are in received.c; this file knows where fields begin and end.
+ */
+#include "header.h"
+
+/* Room for RECORD_TEXT_MAX bytes of text that was sent in encoded words (Q triples it). */
+enum { ENCODED_MAX = 4 * RECORD_TEXT_MAX };
+
+/* The first line of the block without its line end; the block moves behind it. */
+static struct bytes take_line(struct bytes *block)
+{
+    size_t n = bytes_find(*block, '\n');
+    struct bytes line = { block->p, n };
+
+    *block = bytes_skip(*block, n + 1);
+    if (line.n > 0 && line.p[line.n - 1] == '\r')
+        line.n--;
+    return line;
+}
+
+static bool is_blank(unsigned char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* The name before the colon: printable ASCII without blanks (RFC 5322), blanks allowed between it and the colon. */
+static bool split_field(struct bytes line, struct header *h)
+{
+    size_t colon = bytes_find(line, ':');
+    size_t n = colon;
+
+    if (colon == line.n)
+        return false;
+    while (n > 0 && is_blank(line.p[n - 1]))
+        n--;
+    for (size_t i = 0; i < n; i++)
+        if (line.p[i] <= ' ' || line.p[i] >= 0x7f)
+            return false;
+    h->name = (struct bytes){ line.p, n };
+    h->value = bytes_skip(line, colon + 1);
+    return n > 0;
+}
+
+bool header_next(struct bytes *block, struct header *h)
+{
+    while (block->n > 0) {
+        struct bytes rest = *block, line = take_line(&rest);
+
+        if (line.n == 0)
+            return false;
+        *block = rest;
+        if (is_blank(line.p[0]) || !split_field(line, h))
+            continue;
+        while (block->n > 0 && is_blank(block->p[0])) {
+            line = take_line(block);
+            h->value.n = (size_t)(line.p + line.n - h->value.p);
+        }
+        return true;
+    }
+    return false;
+}
+
+bool header_find(struct bytes block, const char *name, struct bytes *value)
+{
+    struct bytes wanted = bytes_from(name, strlen(name));
+    struct header h;
+
+    while (header_next(&block, &h))
+        if (bytes_ieq(h.name, wanted)) {
+            *value = h.value;
+            return true;
+        }
+    return false;
+}
+
+void header_unfold(struct bytes value, struct buf *out)
+{
+    buf_reset(out, RECORD_TEXT_MAX);
+    value = bytes_trim(value);
+    while (value.n > 0) {
+        struct bytes line = take_line(&value);
+
+        if (out->n == 0)
+            while (line.n > 0 && is_blank(line.p[0]))
+                line = bytes_skip(line, 1);
+        buf_add(out, line.p, line.n);
+    }
+    while (out->n > 0 && is_blank((unsigned char)out->p[out->n - 1]))
+        out->n--;
+}
+
+/* --- the fields of a record --- */
+
+static const struct wanted {
+    struct bytes name;
+    enum lq_field field;
+    bool decoded;           /* a Message-ID is compared byte by byte with logs, a Date holds nothing to decode */
+} wanted_fields[] = {
+    { BYTES("Subject"),    LQ_SUBJECT,    true },
+    { BYTES("From"),       LQ_FROM,       true },
+    { BYTES("To"),         LQ_TO,         true },
+    { BYTES("Message-ID"), LQ_MESSAGE_ID, false },
+    { BYTES("Date"),       LQ_DATE,       false },
+    { BYTES("Received"),   LQ_RECEIVED,   false },
+};
+
+static const struct wanted *find_wanted(struct bytes name, uint64_t want)
+{
+    for (size_t i = 0; i < sizeof(wanted_fields) / sizeof(*wanted_fields); i++)
+        if (want & LQ_FIELD_BIT(wanted_fields[i].field) && bytes_ieq(name, wanted_fields[i].name))
+            return &wanted_fields[i];
+    return NULL;
+}
+
+/* Two buffers for one block of fields; most blocks need neither. */
+struct work {
+    struct buf unfolded, decoded;
+};
+
+static void set_text(struct lq_record *r, const struct wanted *w, struct bytes value, struct work *work)
+{
+    bool folded = memchr(value.p, '\n', value.n) != NULL;
+    bool encoded = w->decoded && memmem(value.p, value.n, "=?", 2) != NULL;
+
+    value = bytes_trim(value);
+    if (folded) {
+        header_unfold(value, &work->unfolded);
+        value = bytes_from(work->unfolded.p ? work->unfolded.p : "", work->unfolded.n);
+    }
+    if (encoded) {
+        header_decode(value, &work->decoded);
+        value = bytes_from(work->decoded.p ? work->decoded.p : "", work->decoded.n);
+    }
+    if (work->unfolded.failed || work->decoded.failed)
+        record_broken(r, field_table[w->field].sections);
+    else
+        record_set_text(r, w->field, value.p, value.n);
+}
+
+void header_fields(struct lq_record *r, struct bytes block, uint64_t want)
+{
+    struct work work = { .unfolded.limit = ENCODED_MAX, .decoded.limit = ENCODED_MAX };
+    struct header h;
+
+    while (header_next(&block, &h)) {
+        const struct wanted *w = find_wanted(h.name, want);
+        struct lq_hop *hop;
+
+        if (!w)
+            continue;
+        if (w->field == LQ_RECEIVED) {
+            hop = record_add_hop(r);
+            if (hop)
+                header_received(r, h.value, hop);
+            continue;
+        }
+        if (!record_is_set(r, w->field))
+            set_text(r, w, h.value, &work);
+    }
+    buf_done(&work.unfolded);
+    buf_done(&work.decoded);
+}
