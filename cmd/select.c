@@ -1,0 +1,548 @@
+/* Shared selection options, queues, and the walk over selected messages. Prints only diagnostics. */
+#include "select.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "print.h"
+#include "report.h"
+
+/* --- setters --- */
+
+static int set_pick(const struct opt *o, void *target, const char *value, struct lq_error *err)
+{
+    struct selection *s = target;
+    struct pick *picks;
+    int rc;
+
+    rc = lq_filter_add(s->filter, (enum lq_selector)o->value, value, err);
+    if (rc < 0)
+        return rc;
+    picks = realloc(s->picks, (s->pick_count + 1) * sizeof(*picks));
+    if (!picks)
+        report_no_memory();
+    s->picks = picks;
+    picks[s->pick_count++] = (struct pick){ o, value };
+    return LQ_OK;
+}
+
+static int set_word(const struct opt *o, void *target, const char *value, struct lq_error *err)
+{
+    struct word_list *list = target;
+    const char **items = realloc(list->items, (list->n + 1) * sizeof(*items));
+
+    (void)o, (void)err;
+    if (!items)
+        report_no_memory();
+    list->items = items;
+    items[list->n++] = value;
+    return LQ_OK;
+}
+
+static int set_ids(const struct opt *o, void *target, const char *value, struct lq_error *err)
+{
+    (void)o;
+    return ids_read(target, value, err);
+}
+
+static int set_now(const struct opt *o, void *target, const char *value, struct lq_error *err)
+{
+    struct selection *s = target;
+
+    (void)o;
+    if (s->fixed_now)
+        return opts_wrong(err, "given twice");
+    s->fixed_now = true;
+    return lq_time_parse(&s->now, value, err);
+}
+
+#define PICK(sel) .set = set_pick, .value = (sel)
+#define INTO(setter, member) .set = (setter), .at = offsetof(struct selection, member)
+#define STATES "receiving corrupt incomplete active held deferred incoming"
+#define CLASSES "blocklist ratelimit greylist dns timeout refused full auth policy other"
+
+const struct opt select_options[] = {
+    { .heading = "Which messages (different options must all fit; of one repeated, any)" },
+    { "sender", 'f', "PAT", "envelope sender: a@b, @dom, @.dom, *glob*, <>, =TEXT, /re/", PICK(LQ_SEL_SENDER) },
+    { "recipient", 'r', "PAT", "any recipient that is still to be delivered to", PICK(LQ_SEL_RECIPIENT) },
+    { "rcpt-all", 0, "PAT", "all of them", PICK(LQ_SEL_RECIPIENT_ALL) },
+    { "client", 'p', "NET", "address of the SMTP client: IP, CIDR, range, comma list", PICK(LQ_SEL_CLIENT) },
+    { "user", 'u', "PAT", "authenticated account or local login", PICK(LQ_SEL_USER) },
+    { "subject", 'S', "PAT", "decoded subject", PICK(LQ_SEL_SUBJECT) },
+    { "helo", 0, "PAT", "name that the client gave", PICK(LQ_SEL_HELO) },
+    { "client-name", 0, "PAT", "host name of the client", PICK(LQ_SEL_CLIENT_NAME) },
+    { "protocol", 0, "PAT", "SMTP, ESMTPSA, local, ...", PICK(LQ_SEL_PROTOCOL) },
+    { "reason", 0, "PAT", "why it is delayed", PICK(LQ_SEL_REASON) },
+    { "class", 0, "NAME,...", "class of that reason: blocklist ratelimit greylist dns timeout refused full auth policy other",
+      PICK(LQ_SEL_CLASS), .words = CLASSES },
+    { "size", 's', "SIZE", "2062 (exactly), +1M, -10k, 2000..2100", PICK(LQ_SEL_SIZE) },
+    { "younger", 'y', "AGE", "arrived within 90 (seconds), 10m, 3h, 2d, 1w", PICK(LQ_SEL_YOUNGER) },
+    { "older", 'o', "AGE", "arrived before that", PICK(LQ_SEL_OLDER) },
+    { "since", 0, "TIME", "arrived at or after 2026-11-21T13:04 or epoch seconds", PICK(LQ_SEL_SINCE) },
+    { "until", 0, "TIME", "arrived at or before that", PICK(LQ_SEL_UNTIL) },
+    { "rcpts", 0, "N", "number of recipients: 3, +100, -5, 2..9", PICK(LQ_SEL_RCPTS) },
+    { "attempts", 0, "N", "number of delivery attempts", PICK(LQ_SEL_ATTEMPTS) },
+    { "state", 'q', "STATE,...", STATES, PICK(LQ_SEL_STATE), .words = STATES },
+    { "queue", 'G', "NAME", "the mail server's own name of the queue", PICK(LQ_SEL_QUEUE) },
+    { "held", 'z', NULL, "held, frozen or quarantined", PICK(LQ_SEL_HELD) },
+    { "not-held", 'x', NULL, "not so", PICK(LQ_SEL_NOT_HELD) },
+    { "bounces", 0, NULL, "null sender", PICK(LQ_SEL_BOUNCES) },
+    { "local", 0, NULL, "submitted on this machine", PICK(LQ_SEL_LOCAL) },
+    { "damaged", 0, NULL, "with problems", PICK(LQ_SEL_DAMAGED) },
+    { "ids-from", 0, "FILE", "ids in a file, between blanks or NULs; - is standard input", INTO(set_ids, ids) },
+
+    { .heading = "Which queues" },
+    { "spool", 0, "DIR", "this spool directory, live, stopped, copied or mounted; repeatable",
+      INTO(set_word, spools) },
+    { "mta", 0, "NAME", "only exim, postfix or sendmail; repeatable", INTO(set_word, mtas), .words = "exim postfix sendmail" },
+    { "host", 0, "NAME", "the host that the spool comes from", INTO(opt_text, host) },
+    { "now", 0, "TIME", "count ages from here", .set = set_now },
+    { "threads", 0, "N", "readers side by side; the output is the same", INTO(opt_count, threads),
+      .value = 1 },
+    { 0 }
+};
+
+/* --- opening --- */
+
+void select_begin(struct selection *s)
+{
+    struct lq_error err;
+
+    *s = (struct selection){ 0 };
+    if (lq_filter_new(&s->filter, &err) < 0)
+        report_no_memory();
+}
+
+int select_operand(struct selection *s, const char *word, struct lq_error *err)
+{
+    if (!*word)
+        return opts_wrong(err, "an argument is empty");
+    if (strcmp(word, "-") == 0)
+        return ids_read(&s->ids, word, err);
+    return ids_add(&s->ids, word, strlen(word), err);
+}
+
+static bool add_ids(struct lq_filter *filter, const struct ids *ids)
+{
+    struct lq_error err;
+
+    for (size_t i = 0; i < ids->n; i++) {
+        if (lq_filter_add(filter, LQ_SEL_ID, ids->list[i].text, &err) < 0) {
+            report(REPORT_FAILED, "%s", err.text);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The same directory named twice, or found twice, must not count twice. */
+static bool already_open(const struct selection *s, const char *dir)
+{
+    struct stat a, b;
+
+    if (stat(dir, &a) < 0)
+        return false;
+    for (size_t i = 0; i < s->queue_count; i++)
+        if (stat(lq_queue_dir(s->queues[i].queue), &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+            return true;
+    return false;
+}
+
+static void take(struct selection *s, struct lq_queue *queue)
+{
+    struct taken *queues = realloc(s->queues, (s->queue_count + 1) * sizeof(*queues));
+
+    if (!queues)
+        report_no_memory();
+    s->queues = queues;
+    queues[s->queue_count++] = (struct taken){ .queue = queue };
+}
+
+static bool wanted_mta(const struct selection *s, const char *mta)
+{
+    for (size_t i = 0; i < s->mtas.n; i++)
+        if (strcmp(s->mtas.items[i], mta) == 0)
+            return true;
+    return s->mtas.n == 0;
+}
+
+/* One --mta says what a directory is, whatever it looks like; several say what it may be. */
+static void open_named(struct selection *s)
+{
+    const char *mta = s->mtas.n == 1 ? s->mtas.items[0] : NULL;
+
+    for (size_t i = 0; i < s->spools.n; i++) {
+        const char *dir = s->spools.items[i];
+        struct lq_queue *queue;
+        struct lq_error err;
+
+        if (already_open(s, dir)) {
+            report(REPORT_NOTE, "%s is named twice; taken once", dir);
+        } else if (lq_queue_open(&queue, mta, dir, s->host, &err) < 0) {
+            report(REPORT_UNREADABLE, "%s", err.text);
+        } else if (!wanted_mta(s, lq_queue_mta(queue))) {
+            report(REPORT_FAILED, "%s: this is a queue of %s, which --mta leaves out", dir, lq_queue_mta(queue));
+            lq_queue_close(queue);
+        } else {
+            take(s, queue);
+        }
+    }
+}
+
+static void open_list(struct selection *s, const struct lq_spools *list)
+{
+    for (size_t i = 0; i < lq_spools_count(list); i++) {
+        struct lq_queue *queue;
+        struct lq_error err;
+
+        if (already_open(s, lq_spools_dir(list, i)))
+            continue;
+        if (lq_spools_open(&queue, list, i, s->host, &err) < 0) {
+            report(REPORT_UNREADABLE, "%s", err.text);
+            continue;
+        }
+        report(REPORT_NOTE, "%s (%s, found by %s)", lq_queue_dir(queue), lq_queue_mta(queue),
+               lq_spools_origin(list, i));
+        take(s, queue);
+    }
+}
+
+static void open_found(struct selection *s)
+{
+    size_t rounds = s->mtas.n ? s->mtas.n : 1, found = 0;
+
+    for (size_t i = 0; i < rounds; i++) {
+        struct lq_spools *list;
+        struct lq_error err;
+
+        if (lq_spools_find(&list, s->mtas.n ? s->mtas.items[i] : NULL, &err) < 0) {
+            report(REPORT_FAILED, "%s", err.text);
+            return;
+        }
+        found += lq_spools_count(list);
+        open_list(s, list);
+        lq_spools_free(list);
+    }
+    if (found == 0)
+        report(REPORT_FAILED, "no mail queue found on this machine; name one with --spool DIR");
+}
+
+static bool asks_age(const struct selection *s)
+{
+    for (size_t i = 0; i < s->pick_count; i++)
+        if (s->picks[i].opt->value == LQ_SEL_YOUNGER || s->picks[i].opt->value == LQ_SEL_OLDER)
+            return true;
+    return false;
+}
+
+int64_t select_now(struct selection *s, size_t i)
+{
+    struct taken *t = &s->queues[i];
+
+    if (s->fixed_now)
+        return s->now;
+    if (t->now == 0)
+        t->now = lq_queue_now(t->queue);
+    return t->now;
+}
+
+static void say_now(struct selection *s)
+{
+    for (size_t i = 0; i < s->queue_count; i++) {
+        struct text when = { 0 };
+        int64_t now = select_now(s, i);
+
+        if (s->fixed_now || lq_queue_live(s->queues[i].queue))
+            continue;
+        text_time(&when, now);
+        report(REPORT_NOTE, "%s: ages count from its newest file, %.*s (--now TIME changes that)",
+               lq_queue_dir(s->queues[i].queue), (int)when.n, when.p);
+        text_done(&when);
+    }
+}
+
+bool select_open(struct selection *s, bool ages)
+{
+    ids_sort(&s->ids);
+    if (!add_ids(s->filter, &s->ids))
+        return false;
+    if (s->inverted)
+        lq_filter_invert(s->filter);
+    if (s->spools.n > 0)
+        open_named(s);
+    else
+        open_found(s);
+    if (ages || asks_age(s))
+        say_now(s);
+    return s->queue_count > 0;
+}
+
+void select_end(struct selection *s)
+{
+    for (size_t i = 0; i < s->queue_count; i++)
+        lq_queue_close(s->queues[i].queue);
+    free(s->queues);
+    lq_filter_free(s->filter);
+    free(s->picks);
+    free(s->spools.items);
+    free(s->mtas.items);
+    ids_done(&s->ids);
+    *s = (struct selection){ 0 };
+}
+
+/* --- walking --- */
+
+/* An empty list of ids selects nothing, also turned round: it is more likely a mistake than a wish for everything. */
+static bool selects_nothing(const struct selection *s)
+{
+    return s->ids.given && s->ids.n == 0;
+}
+
+static bool begin_scan(struct walk *w)
+{
+    struct selection *s = w->sel;
+    struct lq_scan_opts opts = {
+        .size = sizeof(opts),
+        .filter = w->filter,
+        .fields = w->fields,
+        .threads = (unsigned)s->threads,
+        .now = s->fixed_now ? s->now : s->queues[w->index].now,
+    };
+    struct lq_error err;
+
+    if (lq_scan_begin(&w->scan, s->queues[w->index].queue, &opts, &err) == LQ_OK)
+        return true;
+    if (!w->quiet)
+        report(REPORT_UNREADABLE, "%s", err.text);
+    w->scan = NULL;
+    return false;
+}
+
+static void end_scan(struct walk *w)
+{
+    struct lq_scan_stats stats = lq_scan_stats(w->scan);
+    const char *sentence;
+
+    w->vanished += stats.vanished;
+    w->undecided += stats.undecided;
+    for (size_t i = 0; !w->quiet && (sentence = lq_scan_trouble(w->scan, i)); i++)
+        report(REPORT_UNREADABLE, "%s", sentence);
+    lq_scan_end(w->scan);
+    w->scan = NULL;
+    w->index++;
+}
+
+int walk_next(struct walk *w, const struct lq_record **rec)
+{
+    struct lq_error err;
+
+    while (w->index < w->sel->queue_count && !selects_nothing(w->sel)) {
+        int rc;
+
+        if (!w->scan && !begin_scan(w)) {
+            w->index++;
+            continue;
+        }
+        rc = lq_scan_next(w->scan, rec, &err);
+        if (rc == LQ_OK) {
+            w->selected++;
+            if (w->sel->ids.n)
+                ids_seen(&w->sel->ids, lq_record_text(*rec, LQ_QUEUE_ID));
+            return LQ_OK;
+        }
+        if (rc < 0 && !w->quiet)
+            report(REPORT_UNREADABLE, "%s", err.text);
+        end_scan(w);
+    }
+    return LQ_END;
+}
+
+/* Said of ids only where nothing else could have left the message out. */
+static void report_missing(const struct walk *w)
+{
+    const struct selection *s = w->sel;
+
+    if (s->pick_count > 0 || s->inverted)
+        return;
+    for (size_t i = 0; i < s->ids.n; i++)
+        if (!s->ids.list[i].seen)
+            report(REPORT_NOT_FOUND, "not in the queue: %s", s->ids.list[i].text);
+}
+
+static const char *plural(uint64_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
+void walk_end(struct walk *w)
+{
+    bool whole = w->index >= w->sel->queue_count || selects_nothing(w->sel);
+
+    if (w->scan) {
+        lq_scan_end(w->scan);
+        w->scan = NULL;
+    }
+    /* How far readers ran ahead of an early end is chance; it must not show. */
+    if (w->quiet || !whole)
+        return;
+    if (w->vanished)
+        report(REPORT_NOTE, "%llu message%s left the queue while it was being read", (unsigned long long)w->vanished,
+               plural(w->vanished));
+    if (w->undecided)
+        report(REPORT_UNREADABLE, "%llu message%s not selected, because what the selection asks for could not be read",
+               (unsigned long long)w->undecided, plural(w->undecided));
+    report_missing(w);
+}
+
+/* --- hints --- */
+
+/* Selectors whose pattern can name one text exactly. */
+static const struct {
+    enum lq_selector sel;
+    const char *noun;
+} exact_nouns[] = {
+    { LQ_SEL_SENDER, "sender" },          { LQ_SEL_RECIPIENT, "recipient" },
+    { LQ_SEL_RECIPIENT_ALL, "recipient" }, { LQ_SEL_USER, "account" },
+    { LQ_SEL_SUBJECT, "subject" },        { LQ_SEL_HELO, "HELO name" },
+    { LQ_SEL_CLIENT_NAME, "client name" }, { LQ_SEL_REASON, "reason" },
+    { LQ_SEL_PROTOCOL, "protocol" },      { LQ_SEL_QUEUE, "queue name" },
+};
+
+static const char *exact_noun(const struct pick *p)
+{
+    const char *v = p->value;
+
+    if (!v || !text_plain(v, strlen(v)) || strpbrk(v, "*?\\/<"))
+        return NULL;
+    if (v[0] == '@' || (v[0] == '=' && !v[1]))
+        return NULL;
+    for (size_t i = 0; i < sizeof(exact_nouns) / sizeof(exact_nouns[0]); i++)
+        if ((enum lq_selector)p->opt->value == exact_nouns[i].sel)
+            return exact_nouns[i].noun;
+    return NULL;
+}
+
+/* The selection again, with pick `which` widened to `pattern`. NULL when it makes no sense. */
+static struct lq_filter *widened(const struct selection *s, size_t which, const char *pattern)
+{
+    struct lq_filter *filter;
+    struct lq_error err;
+
+    if (lq_filter_new(&filter, &err) < 0)
+        return NULL;
+    for (size_t i = 0; i < s->pick_count; i++) {
+        const struct pick *p = &s->picks[i];
+
+        if (lq_filter_add(filter, (enum lq_selector)p->opt->value, i == which ? pattern : p->value, &err) < 0) {
+            lq_filter_free(filter);
+            return NULL;
+        }
+    }
+    if (!add_ids(filter, &s->ids)) {
+        lq_filter_free(filter);
+        return NULL;
+    }
+    return filter;
+}
+
+static uint64_t count_with(struct selection *s, const struct lq_filter *filter)
+{
+    struct walk w = { .sel = s, .filter = filter, .quiet = true };
+    const struct lq_record *rec;
+
+    while (walk_next(&w, &rec) == LQ_OK)
+        ;
+    walk_end(&w);
+    return w.selected;
+}
+
+static void put_option(struct text *t, const struct opt *o)
+{
+    if (o->letter)
+        text_format(t, "-%c", o->letter);
+    else
+        text_format(t, "--%s", o->name);
+}
+
+static bool hint_one(struct selection *s, size_t which, const char *noun)
+{
+    const char *value = s->picks[which].value;
+    struct text pattern = { 0 }, line = { 0 };
+    struct lq_filter *filter;
+    uint64_t n = 0;
+
+    value += value[0] == '=';
+    text_format(&pattern, "*%s*", value);
+    text_char(&pattern, '\0');
+    filter = widened(s, which, pattern.p);
+    if (filter)
+        n = count_with(s, filter);
+    lq_filter_free(filter);
+    if (n > 0) {
+        text_format(&line, "no %s is exactly %s; ", noun, value);
+        text_count(&line, n);
+        text_put(&line, n == 1 ? " contains it: " : " contain it: ");
+        put_option(&line, s->picks[which].opt);
+        text_char(&line, ' ');
+        text_shell(&line, pattern.p, pattern.n - 1);
+        report(REPORT_NOTE, "%.*s", (int)line.n, line.p);
+    }
+    text_done(&pattern);
+    text_done(&line);
+    return n > 0;
+}
+
+void select_hint(struct selection *s)
+{
+    enum { LOOKS = 3 };     /* each look reads the whole queue once more */
+    size_t looks = 0;
+
+    if (s->inverted || selects_nothing(s))
+        return;
+    for (size_t i = 0; i < s->pick_count && looks < LOOKS; i++) {
+        const char *noun = exact_noun(&s->picks[i]);
+
+        if (noun) {
+            hint_one(s, i, noun);
+            looks++;
+        }
+    }
+}
+
+/* --- a command to paste --- */
+
+static bool put_value(struct text *t, const char *value)
+{
+    if (!text_plain(value, strlen(value)))
+        return false;
+    text_char(t, ' ');
+    text_shell(t, value, strlen(value));
+    return true;
+}
+
+bool select_command(const struct selection *s, const char *command, struct text *t)
+{
+    bool fine = !s->ids.given && !s->inverted;
+
+    text_put(t, command);
+    for (size_t i = 0; i < s->spools.n && fine; i++) {
+        text_put(t, " --spool");
+        fine = put_value(t, s->spools.items[i]);
+    }
+    for (size_t i = 0; i < s->mtas.n && fine; i++) {
+        text_put(t, " --mta");
+        fine = put_value(t, s->mtas.items[i]);
+    }
+    for (size_t i = 0; i < s->pick_count && fine; i++) {
+        const struct pick *p = &s->picks[i];
+
+        /* An age means other messages a minute later. */
+        fine = p->opt->value != LQ_SEL_YOUNGER && p->opt->value != LQ_SEL_OLDER;
+        text_char(t, ' ');
+        put_option(t, p->opt);
+        if (p->value && fine)
+            fine = put_value(t, p->value);
+    }
+    return fine;
+}

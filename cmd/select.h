@@ -1,0 +1,96 @@
+/*
+ * The selection and queue options that all commands share: mqselect(7) as option rows. From them
+ * come opened queues, one filter, and a walk over the selected messages of all queues.
+ */
+#ifndef SELECT_H
+#define SELECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ids.h"
+#include "libqueue.h"
+#include "opts.h"
+#include "print.h"
+
+/* A selecting option as it was given. */
+struct pick {
+    const struct opt *opt;
+    const char *value;
+};
+
+struct word_list {
+    const char **items;
+    size_t n;
+};
+
+/* A queue that was opened. */
+struct taken {
+    struct lq_queue *queue;
+    int64_t now;                /* ages count from here; 0: nobody asked yet */
+};
+
+struct selection {
+    struct lq_filter *filter;
+    struct pick *picks;
+    size_t pick_count;
+    struct ids ids;
+    bool inverted;              /* of the whole selection, ids included */
+    struct word_list spools, mtas;
+    const char *host;
+    unsigned long threads;
+    bool fixed_now;
+    int64_t now;
+    struct taken *queues;
+    size_t queue_count;
+};
+
+extern const struct opt select_options[];   /* offsets in struct selection */
+
+/* Before opts_parse(). */
+void select_begin(struct selection *s);
+/* An argument that is no option: an id, or "-" for ids on standard input. For opts_program.operand. */
+int select_operand(struct selection *s, const char *word, struct lq_error *err);
+/*
+ * After opts_parse(): finish the filter and open the queues, saying on standard error which were
+ * found. ages: the command shows ages, so where they count from is said, too. What cannot be
+ * opened is reported; false when nothing is left to look at.
+ */
+bool select_open(struct selection *s, bool ages);
+/* Where ages of queue i count from. */
+int64_t select_now(struct selection *s, size_t i);
+void select_end(struct selection *s);
+
+/*
+ * After nothing was selected: where an exact pattern would select messages as a substring, say so with the
+ * form to type.
+ */
+void select_hint(struct selection *s);
+
+/*
+ * Append to t a command line that selects the same messages as s now does, for adding more options:
+ * "mqgrep --spool=/x -q deferred". False when there is none that stays true or is printable ASCII.
+ */
+bool select_command(const struct selection *s, const char *command, struct text *t);
+
+/* --- walking --- */
+
+/* All selected messages of all queues, queue by queue. Set the upper part, zero the rest. */
+struct walk {
+    struct selection *sel;
+    const struct lq_filter *filter;     /* usually sel->filter */
+    uint64_t fields;
+    bool quiet;                         /* a look aside: nothing is reported */
+
+    size_t index;                       /* the queue of the current record: sel->queues[index] */
+    struct lq_scan *scan;
+    uint64_t selected, vanished, undecided;
+};
+
+/* LQ_OK and the next record, LQ_END after the last one. What cannot be read is reported on the way. */
+int walk_next(struct walk *w, const struct lq_record **rec);
+/* After the end, or instead of it: says what vanished or stayed undecided, and ids that are not in the queue. */
+void walk_end(struct walk *w);
+
+#endif
