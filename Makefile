@@ -181,6 +181,14 @@ build/fuzz/fuzz_%: build/fuzz/obj/tests/fuzz/fuzz_%.o build/fuzz/libqueue.a
 
 fuzzers: $(FUZZ)
 
+# The same functions with any compiler, for files that are there (coverage, findings).
+$(B)/obj/tests/fuzz/%.o: INCLUDES = -Ilibqueue
+$(B)/replay/%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/replay.o $(ARCHIVE)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(MQ_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+replays: $(FUZZ_SRC:tests/fuzz/%.c=$(B)/replay/%)
+
 fuzz: fuzzers tools
 	scripts/fuzz --seconds $(if $(filter-out 10,$(FUZZ_SECONDS)),$(FUZZ_SECONDS),600) $(notdir $(FUZZ))
 
@@ -268,7 +276,7 @@ help:
 	@echo 'WERROR=1, CC=clang, CFLAGS=, SAN=, V=1 change how it is built'
 
 FORCE:
-.PHONY: all lib commands unit tools static fuzzers fuzz testprograms check check-live bench cov \
+.PHONY: all lib commands unit tools static fuzzers replays fuzz testprograms check check-live bench cov \
         lint demo install uninstall dist clean version help FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:

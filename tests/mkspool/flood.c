@@ -72,10 +72,10 @@ void put_digits(struct buf *out, uint64_t value, const char *alphabet, unsigned 
     char digits[64];
     size_t n = sizeof(digits);
 
-    while (value || n > sizeof(digits) - width) {
+    do {
         digits[--n] = alphabet[value % base];
         value /= base;
-    }
+    } while (value || n > sizeof(digits) - width);
     buf_put(out, digits + n, sizeof(digits) - n);
 }
 
@@ -217,10 +217,11 @@ int flood_main(int argc, char **argv)
     static const struct option options[] = {
         { "seed", required_argument, NULL, 's' }, { "now", required_argument, NULL, 'w' },
         { "long-ids", no_argument, NULL, 'l' },   { "flat", no_argument, NULL, 'f' },
-        { NULL, 0, NULL, 0 },
+        { "body", required_argument, NULL, 'b' }, { NULL, 0, NULL, 0 },
     };
     struct flood f = { .now = 1795294800, .dice = { 1 } };
     static struct mail m;
+    size_t body = 0; /* 0: as each kind of message has it */
     uint32_t n = 1000;
     int c;
 
@@ -229,13 +230,14 @@ int flood_main(int argc, char **argv)
         case 'n': n = (uint32_t)strtoul(optarg, NULL, 10); break;
         case 's': f.dice.state = strtoull(optarg, NULL, 10); break;
         case 'w': f.now = strtoll(optarg, NULL, 10); break;
+        case 'b': body = strtoul(optarg, NULL, 10); break;
         case 'l': f.long_ids = true; break;
         case 'f': f.flat = true; break;
         default: return 2;
         }
     }
     if (argc - optind != 2)
-        die("flood MTA DIR [-n N] [--seed S] [--long-ids] [--flat] [--now EPOCH]");
+        die("flood MTA DIR [-n N] [--seed S] [--long-ids] [--flat] [--now EPOCH] [--body BYTES]");
     for (size_t i = 0; i < COUNT(writers); i++) {
         if (strcmp(argv[optind], writers[i].mta) != 0)
             continue;
@@ -244,6 +246,7 @@ int flood_main(int argc, char **argv)
         writers[i].skeleton(&f);
         for (uint32_t serial = 0; serial < n; serial++) {
             invent(&f, &m, serial, 600 + n * 60 / FLOOD_PER_MINUTE);
+            m.body_size = body ? body : m.body_size;
             writers[i].write(&f, &m);
         }
         tree_end(&f.tree);

@@ -49,7 +49,7 @@ struct text {
     bool unsettled; /* a label moved in this pass */
 };
 
-static _Noreturn void fail(const struct text *t, const char *what, const char *detail)
+static __attribute__((noreturn)) void fail(const struct text *t, const char *what, const char *detail)
 {
     die("%s:%u: %s: '%s'", t->name, t->line, what, detail);
 }

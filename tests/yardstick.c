@@ -1,0 +1,207 @@
+/*
+ * yardstick: how fast can it be? Opens exactly the files that a question about senders, clients
+ * and subjects needs, once each (openat, one pread of 4 KiB, fstat, close), stats those that need
+ * only a stat, and does nothing else. What mqstat is measured against.
+ *
+ *     yardstick read MTA SPOOL [--threads N]    prints files opened, files stat'ed, seconds
+ *     yardstick run COMMAND...                  prints seconds and peak memory (KiB) of a command
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { CHUNK = 16, MAX_THREADS = 64, MAX_DEPTH = 5 };
+
+enum need { NOTHING, STAT, OPEN };
+
+struct item {
+    int dir;
+    enum need need;
+    char *name;
+};
+
+static struct {
+    struct item *items;
+    size_t count, room;
+    atomic_size_t next, opened, stated;
+    enum need (*classify)(const char *name);
+} work;
+
+static _Noreturn void die(const char *what)
+{
+    fprintf(stderr, "yardstick: %s: %s\n", what, strerror(errno));
+    exit(2);
+}
+
+static enum need postfix(const char *name)
+{
+    return strlen(name) > 5 ? OPEN : NOTHING;
+}
+
+static enum need exim(const char *name)
+{
+    const size_t n = strlen(name);
+
+    if (n != 18 && n != 25)
+        return NOTHING;
+    return name[n - 1] == 'D' ? STAT : OPEN; /* -H, and a -J where there is one */
+}
+
+static enum need sendmail(const char *name)
+{
+    if (name[0] == '\0' || name[1] != 'f' || strlen(name) < 8)
+        return NOTHING;
+    return strchr("qhQ", name[0]) ? OPEN : name[0] == 'd' ? STAT : NOTHING;
+}
+
+/* Where each mail server keeps messages, below the spool; "" is the spool itself. */
+static const struct mta {
+    const char *name;
+    enum need (*classify)(const char *name);
+    const char *dirs[6];
+} mtas[] = {
+    { "postfix", postfix, { "incoming", "active", "deferred", "hold", "maildrop" } },
+    { "exim", exim, { "input" } },
+    { "sendmail", sendmail, { "." } },
+};
+
+static void add(int dir, enum need need, const char *name)
+{
+    if (work.count == work.room) {
+        work.room = work.room ? work.room * 2 : 4096;
+        work.items = realloc(work.items, work.room * sizeof(*work.items));
+        if (!work.items)
+            die("memory");
+    }
+    work.items[work.count++] = (struct item){ dir, need, strdup(name) };
+}
+
+/* The descriptor stays open: the files are opened relative to it. */
+static void list(int parent, const char *path, int depth)
+{
+    int fd = openat(parent, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    struct dirent *entry;
+
+    if (!dir && errno == ENOENT)
+        return;
+    if (!dir || depth > MAX_DEPTH)
+        die(path);
+    while ((entry = readdir(dir))) {
+        if (entry->d_name[0] == '.')
+            continue;
+        if (entry->d_type == DT_DIR) {
+            list(fd, entry->d_name, depth + 1);
+        } else {
+            const enum need need = work.classify(entry->d_name);
+
+            if (need != NOTHING)
+                add(fd, need, entry->d_name);
+        }
+    }
+}
+
+static void read_item(const struct item *item)
+{
+    char block[4096];
+    struct stat st;
+    int fd;
+
+    if (item->need == STAT) {
+        atomic_fetch_add(&work.stated, fstatat(item->dir, item->name, &st, AT_SYMLINK_NOFOLLOW) == 0);
+        return;
+    }
+    fd = openat(item->dir, item->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    if (pread(fd, block, sizeof(block), 0) >= 0 && fstat(fd, &st) == 0)
+        atomic_fetch_add(&work.opened, 1);
+    close(fd);
+}
+
+static void *worker(void *unused)
+{
+    size_t from;
+
+    (void)unused;
+    while ((from = atomic_fetch_add(&work.next, CHUNK)) < work.count)
+        for (size_t i = from; i < from + CHUNK && i < work.count; i++)
+            read_item(&work.items[i]);
+    return NULL;
+}
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static int read_main(const struct mta *mta, const char *spool, int threads)
+{
+    const double start = now();
+    int root = open(spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    pthread_t ids[MAX_THREADS];
+
+    if (root < 0)
+        die(spool);
+    work.classify = mta->classify;
+    for (size_t i = 0; mta->dirs[i]; i++)
+        list(root, mta->dirs[i], 0);
+    for (int i = 1; i < threads; i++)
+        if (pthread_create(&ids[i], NULL, worker, NULL) != 0)
+            die("thread");
+    worker(NULL);
+    for (int i = 1; i < threads; i++)
+        pthread_join(ids[i], NULL);
+    printf("%zu %zu %.3f\n", (size_t)work.opened, (size_t)work.stated, now() - start);
+    return 0;
+}
+
+/* Output of the command goes where ours would; what we have to say goes to descriptor 3. */
+static int run_main(char **argv)
+{
+    const double start = now();
+    struct rusage usage;
+    pid_t pid = fork();
+    int status;
+
+    if (pid < 0)
+        die("fork");
+    if (pid == 0) {
+        execvp(argv[0], argv);
+        die(argv[0]);
+    }
+    if (wait4(pid, &status, 0, &usage) < 0)
+        die("wait");
+    dprintf(3, "%.3f %ld\n", now() - start, usage.ru_maxrss);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
+int main(int argc, char **argv)
+{
+    int threads = 1;
+
+    if (argc > 2 && strcmp(argv[1], "run") == 0)
+        return run_main(argv + 2);
+    if (argc == 6 && strcmp(argv[4], "--threads") == 0)
+        threads = atoi(argv[5]);
+    if ((argc == 4 || argc == 6) && strcmp(argv[1], "read") == 0 && threads >= 1 && threads <= MAX_THREADS)
+        for (size_t i = 0; i < sizeof(mtas) / sizeof(mtas[0]); i++)
+            if (strcmp(argv[2], mtas[i].name) == 0)
+                return read_main(&mtas[i], argv[3], threads);
+    fputs("usage: yardstick read MTA SPOOL [--threads N]\n       yardstick run COMMAND... 3>RESULT\n", stderr);
+    return 2;
+}
