@@ -118,12 +118,23 @@ struct work {
     struct buf unfolded, decoded;
 };
 
+/* Bytes that may not be UTF-8: JSON then shows the stored bytes beside the text. */
+static bool has_raw_bytes(struct bytes b)
+{
+    for (size_t i = 0; i < b.n; i++)
+        if (b.p[i] >= 0x80 || b.p[i] == '\0')
+            return true;
+    return false;
+}
+
 static void set_text(struct lq_record *r, const struct wanted *w, struct bytes value, struct work *work)
 {
     bool folded = memchr(value.p, '\n', value.n) != NULL;
     bool encoded = w->decoded && memmem(value.p, value.n, "=?", 2) != NULL;
 
     value = bytes_trim(value);
+    if ((folded || encoded) && has_raw_bytes(value))
+        record_set_stored(r, w->field, value.p, value.n);
     if (folded) {
         header_unfold(value, &work->unfolded);
         value = bytes_from(work->unfolded.p ? work->unfolded.p : "", work->unfolded.n);

@@ -95,17 +95,25 @@ static void add_key(struct buf *b, const char *name)
     buf_add_str(b, "\":");
 }
 
-static void add_text(struct buf *b, const char *name, struct lq_str s)
+/* stored: the bytes for NAME_b64 where they are not those of the text itself. */
+static void add_text_of(struct buf *b, const char *name, struct lq_str s, struct lq_str stored)
 {
     if (!s.p)
         return;
     add_key(b, name);
-    if (!add_string(b, s.p, s.n)) {
-        buf_add_str(b, ",\"");
-        buf_add_str(b, name);
-        buf_add_str(b, "_b64\":");
-        add_base64(b, s.p, s.n);
-    }
+    if (add_string(b, s.p, s.n))
+        return;
+    buf_add_str(b, ",\"");
+    buf_add_str(b, name);
+    buf_add_str(b, "_b64\":");
+    if (!stored.p)
+        stored = s;
+    add_base64(b, stored.p, stored.n);
+}
+
+static void add_text(struct buf *b, const char *name, struct lq_str s)
+{
+    add_text_of(b, name, s, (struct lq_str){ NULL, 0 });
 }
 
 static void add_recipients(struct buf *b, const struct lq_recipient *items, size_t n)
@@ -175,7 +183,8 @@ static void add_field(struct buf *b, const struct lq_record *r, enum lq_field f)
         return;
     switch (field_table[f].type) {
     case LQ_TYPE_TEXT:
-        add_text(b, name, lq_record_text(r, f));
+        add_text_of(b, name, lq_record_text(r, f),
+                    f >= LQ_SUBJECT && f <= LQ_DATE ? r->stored[f - LQ_SUBJECT] : (struct lq_str){ NULL, 0 });
         break;
     case LQ_TYPE_NUMBER:
         add_key(b, name);

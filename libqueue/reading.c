@@ -49,8 +49,13 @@ const char *reading_path(struct reading *rd, const struct entry *e)
 
 static enum file_result told(struct reading *rd, const struct entry *e, enum file_result r)
 {
+    const char *why = file_result_text(r);
+
     if (r != FILE_OK && r != FILE_GONE)
-        record_problem(rd->rec, "%s: %s", reading_path(rd, e), file_result_text(r));
+        record_problem(rd->rec, "%s: %s", reading_path(rd, e), why);
+    /* Odd things under a message's name are damage; what we may not read is our own trouble, too. */
+    if (r == FILE_DENIED || r == FILE_FAILED)
+        spool_trouble(rd->spool, "cannot read %s/%s: %s", rd->spool->root, reading_path(rd, e), why);
     return r;
 }
 

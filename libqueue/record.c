@@ -133,6 +133,11 @@ void record_set_text(struct lq_record *r, enum lq_field f, const void *p, size_t
         record_replace_text(r, f, p, n);
 }
 
+void record_set_stored(struct lq_record *r, enum lq_field f, const void *p, size_t n)
+{
+    r->stored[f - LQ_SUBJECT] = record_copy(r, p, n);
+}
+
 void record_replace_number(struct lq_record *r, enum lq_field f, int64_t v)
 {
     if (v > RECORD_NUMBER_MAX || v < -RECORD_NUMBER_MAX) {

@@ -92,6 +92,7 @@ struct lq_record {
     struct str_list problems, files;
     struct lq_hop *hops;
     size_t hop_count, hop_cap;
+    struct lq_str stored[LQ_DATE - LQ_SUBJECT + 1];     /* bytes of header fields before unfolding and decoding, where record_set_stored() kept them */
     uint64_t scratch[6];        /* the back end's own notes between sections of one message (offsets, sums) */
     struct lq_str scratch_text[2];
     struct buf json;            /* lq_record_json()'s text */
@@ -105,6 +106,8 @@ void record_done(struct lq_record *r);
 void record_set_text(struct lq_record *r, enum lq_field f, const void *p, size_t n);
 /* The same, but a later value replaces an earlier one. */
 void record_replace_text(struct lq_record *r, enum lq_field f, const void *p, size_t n);
+/* The bytes that the queue stores for a header field (LQ_SUBJECT … LQ_DATE), where its text was made from them: NAME_b64 shows them. */
+void record_set_stored(struct lq_record *r, enum lq_field f, const void *p, size_t n);
 /* Negative numbers are allowed; beyond RECORD_NUMBER_MAX is a problem and no value. The first value stays. */
 void record_set_number(struct lq_record *r, enum lq_field f, int64_t v);
 void record_replace_number(struct lq_record *r, enum lq_field f, int64_t v);
