@@ -1,0 +1,823 @@
+/*
+ * Exim's spool: where its messages are, which files make one, who holds them.
+ *
+ * A message is ID-H (envelope and header), ID-D (body), often ID-J (journal of deliveries not yet in -H) and msglog/ID. They lie in
+ * input/ or, with split_spool_directory, in input/c/, c being the sixth character of the id; Exim looks in both, so must we. A named
+ * queue (4.88) is the same below a directory of its name, and Finput is where move_frozen_messages puts frozen ones. What the files
+ * mean is read in exim_parse.c and exim_log.c. Facts are from the sources of 4.50 to 4.99 and from seen runs of 4.96 and 4.98.2.
+ */
+#include "exim.h"
+
+#include <dirent.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backend.h"
+
+/* What an entry is, in the low bits of its role; above them the place of the message that it belongs to. */
+enum part { PART_HEADER, PART_DATA, PART_JOURNAL, PART_LOG, PART_BITS = 2, PART_MASK = 3 };
+
+/* Places of one queue: one for each character, and the base directory. */
+enum { PLACES = 62, PLACE_BASE = PLACES, PLACE_NONE };
+
+/* Directory tags: number of the queue, place, and what kind of files. */
+enum { TAG_LOG = 1, TAG_FROZEN = 2, TAG_PLACE_SHIFT = 2, TAG_QUEUE_SHIFT = 8 };
+
+enum {
+    ID_OLD = 16, ID_NEW = 23,   /* to 4.96, from 4.97 */
+    SUFFIX = 2,
+    QUEUES_MAX = 1000,
+    A_DAY = 24 * 60 * 60
+};
+
+static const char *const usual_dirs[] = { "/var/spool/exim4", "/var/spool/exim", NULL };
+static const char suffix[][SUFFIX + 1] = { [PART_HEADER] = "-H", [PART_DATA] = "-D", [PART_JOURNAL] = "-J", [PART_LOG] = "" };
+
+/* --- names --- */
+
+/* 0-9 A-Z a-z, the order of Exim's base 62; -1 for any other byte. */
+static int digit(unsigned char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A' + 10;
+    return c >= 'a' && c <= 'z' ? c - 'a' + 36 : -1;
+}
+
+static char place_char(unsigned place)
+{
+    return (char)(place < 10 ? '0' + place : place < 36 ? 'A' + (place - 10) : 'a' + (place - 36));
+}
+
+static bool is_id(const char *s, size_t n)
+{
+    size_t second = n == ID_OLD ? 13 : 18;
+
+    if (n != ID_OLD && n != ID_NEW)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (i == 6 || i == second ? s[i] != '-' : digit((unsigned char)s[i]) < 0)
+            return false;
+    return true;
+}
+
+/* Which part a file of an input directory is; false for temporaries and strangers. */
+static bool input_part(const char *name, size_t len, uint8_t *role)
+{
+    if (len <= SUFFIX || name[len - 2] != '-')
+        return false;
+    switch (name[len - 1]) {
+    case 'H':
+        *role = PART_HEADER;
+        break;
+    case 'D':
+        *role = PART_DATA;
+        break;
+    case 'J':
+        *role = PART_JOURNAL;
+        break;
+    default:
+        return false;
+    }
+    return is_id(name, len - SUFFIX);
+}
+
+/* --- recognising a spool --- */
+
+struct look {
+    unsigned ids, places, strangers, seen;
+};
+
+static int look_at(void *ctx, const char *name, size_t len, unsigned char type)
+{
+    enum { ENOUGH = 1000 };
+    struct look *l = ctx;
+    uint8_t role;
+
+    (void)type;
+    if (input_part(name, len, &role))
+        l->ids++;
+    else if (len == 1 && digit((unsigned char)*name) >= 0)
+        l->places++;
+    else if (strncmp(name, "hdr.", 4) != 0)
+        l->strangers++;
+    return ++l->seen >= ENOUGH;
+}
+
+/* `input` is a common word: a directory of that name with other things in it is not ours. */
+static unsigned input_facts(int rootfd, const char *path)
+{
+    struct look look = { 0 };
+    int fd;
+    enum file_result r = file_open_dir(rootfd, path, &fd);
+
+    if (r != FILE_OK)
+        return r == FILE_DENIED;
+    file_each(fd, look_at, &look);
+    close(fd);
+    if (look.strangers > 0 && look.ids == 0)
+        return 0;
+    return 1 + (look.ids > 0) * 2 + (look.places > 0);
+}
+
+static unsigned is_dir(int rootfd, const char *path)
+{
+    struct stat st;
+
+    return fstatat(rootfd, path, &st, 0) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* Directories that a spool may have and that are no queues. */
+static bool not_a_queue(const char *name)
+{
+    static const char *const names[] = { "input", "Finput", "msglog", "Fmsglog", "msglog.OLD", "db", "log", "scan", "lost+found" };
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
+}
+
+struct queues {
+    char *names[QUEUES_MAX];
+    size_t n;
+    bool full;
+};
+
+static int note_queue(void *ctx, const char *name, size_t len, unsigned char type)
+{
+    struct queues *q = ctx;
+
+    (void)type;
+    if (name[0] == '.' || len > 200 || not_a_queue(name))
+        return 0;
+    if (q->n == QUEUES_MAX) {
+        q->full = true;
+        return 1;
+    }
+    q->names[q->n] = strdup(name);
+    q->n += q->names[q->n] != NULL;
+    return 0;
+}
+
+/* Directories that may be named queues: they have an input of their own. */
+static struct queues *find_queues(int rootfd)
+{
+    struct queues *q = calloc(1, sizeof(*q));
+    size_t kept = 0;
+
+    if (!q)
+        return NULL;
+    file_each(rootfd, note_queue, q);
+    for (size_t i = 0; i < q->n; i++) {
+        char path[256];
+        struct stat st;
+        int fd;
+
+        snprintf(path, sizeof(path), "%s/input", q->names[i]);
+        if (file_open_dir(rootfd, q->names[i], &fd) == FILE_OK) {
+            close(fd);
+            if (fstatat(rootfd, path, &st, 0) == 0 && S_ISDIR(st.st_mode)) {
+                q->names[kept++] = q->names[i];
+                continue;
+            }
+        }
+        free(q->names[i]);
+    }
+    q->n = kept;
+    return q;
+}
+
+static void free_queues(struct queues *q)
+{
+    for (size_t i = 0; q && i < q->n; i++)
+        free(q->names[i]);
+    free(q);
+}
+
+static unsigned detect(int rootfd)
+{
+    struct queues *queues;
+    unsigned facts = input_facts(rootfd, "input") + is_dir(rootfd, "msglog") + is_dir(rootfd, "db") + is_dir(rootfd, "Finput");
+    bool any = is_dir(rootfd, "input");
+
+    queues = find_queues(rootfd);
+    for (size_t i = 0; queues && i < queues->n; i++) {
+        char path[256];
+
+        snprintf(path, sizeof(path), "%s/input", queues->names[i]);
+        facts += input_facts(rootfd, path);
+        snprintf(path, sizeof(path), "%s/msglog", queues->names[i]);
+        facts += is_dir(rootfd, path);
+        any = true;
+    }
+    free_queues(queues);
+    return any && facts > 1 ? facts : 0;
+}
+
+/* --- listing --- */
+
+struct walk {
+    struct spool *sp;
+    size_t dir;
+    bool logs;                  /* these directories hold message logs */
+    uint64_t places;            /* split directories that were seen */
+    unsigned opened, denied;
+};
+
+static int see(void *ctx, const char *name, size_t len, unsigned char type)
+{
+    struct walk *w = ctx;
+    uint8_t role = PART_LOG;
+    size_t id_len = w->logs ? len : len - SUFFIX;
+
+    if (len == 1 && digit((unsigned char)*name) >= 0 && (type == DT_DIR || type == DT_LNK || type == DT_UNKNOWN))
+        w->places |= UINT64_C(1) << digit((unsigned char)*name);
+    else if (w->logs ? is_id(name, len) : input_part(name, len, &role))
+        return !listing_add(w->sp, w->dir, name, 0, id_len, role);
+    return 0;
+}
+
+static void walk_dir(struct walk *w, const char *path, const char *queue_name, unsigned tag)
+{
+    enum file_result r = spool_add_dir(w->sp, path, queue_name, tag, &w->dir);
+
+    w->opened += r == FILE_OK;
+    w->denied += r == FILE_DENIED;
+    if (r != FILE_OK)
+        return;
+    r = file_each(w->sp->dirs[w->dir].fd, see, w);
+    if (r != FILE_OK)
+        spool_trouble(w->sp, "cannot list directory %s/%s: %s", w->sp->root, path, file_result_text(r));
+}
+
+/* A directory and its split places. */
+static void walk_base(struct walk *w, const char *base, const char *queue_name, unsigned tag)
+{
+    char path[300];
+    uint64_t places;
+
+    w->logs = tag & TAG_LOG;
+    w->places = 0;
+    walk_dir(w, base, queue_name, tag | PLACE_BASE << TAG_PLACE_SHIFT);
+    places = w->places;
+    for (unsigned i = 0; i < PLACES; i++) {
+        if (!(places >> i & 1))
+            continue;
+        snprintf(path, sizeof(path), "%s/%c", base, place_char(i));
+        walk_dir(w, path, queue_name, tag | i << TAG_PLACE_SHIFT);
+    }
+}
+
+/* input and msglog, or Finput and Fmsglog, of one queue: prefix is "" or "NAME/". */
+static void walk_queue(struct walk *w, const char *prefix, const char *kind, const char *queue_name, unsigned tag, unsigned sections)
+{
+    char path[256];
+    unsigned opened, denied;
+
+    snprintf(path, sizeof(path), "%s%sinput", prefix, kind);
+    walk_base(w, path, queue_name, tag);
+    if (!(sections & SEC_LOG))
+        return;
+    opened = w->opened;
+    denied = w->denied;
+    snprintf(path, sizeof(path), "%s%smsglog", prefix, kind);
+    walk_base(w, path, queue_name, tag | TAG_LOG);
+    w->opened = opened;
+    w->denied = denied;
+}
+
+static int denied(const struct spool *sp, struct lq_error *err)
+{
+    struct stat st;
+    const struct passwd *owner = fstatat(sp->fd, "input", &st, 0) == 0 ? getpwuid(st.st_uid) : NULL;
+
+    if (!owner)
+        return error_set(err, LQ_EACCES, "%s/input: no right to read it; become root", sp->root);
+    return error_set(err, LQ_EACCES, "%s/input: no right to read it; become root or %s", sp->root, owner->pw_name);
+}
+
+static int list(struct spool *sp, unsigned sections, struct lq_error *err)
+{
+    struct walk w = { .sp = sp };
+    struct queues *queues = find_queues(sp->fd);
+    unsigned tag = 0;
+
+    if (!queues)
+        return error_memory(err);
+    walk_queue(&w, "", "", "default", tag++ << TAG_QUEUE_SHIFT, sections);
+    walk_queue(&w, "", "F", "Finput", tag++ << TAG_QUEUE_SHIFT | TAG_FROZEN, sections);
+    for (size_t i = 0; i < queues->n; i++) {
+        char prefix[210], frozen[210];
+
+        snprintf(prefix, sizeof(prefix), "%s/", queues->names[i]);
+        snprintf(frozen, sizeof(frozen), "%s/Finput", queues->names[i]);
+        walk_queue(&w, prefix, "", queues->names[i], tag++ << TAG_QUEUE_SHIFT, sections);
+        walk_queue(&w, prefix, "F", frozen, tag++ << TAG_QUEUE_SHIFT | TAG_FROZEN, sections);
+    }
+    if (queues->full)
+        spool_trouble(sp, "%s: more than %d directories: some may be queues that are not shown", sp->root, (int)QUEUES_MAX);
+    free_queues(queues);
+    return w.opened == 0 && w.denied > 0 ? denied(sp, err) : LQ_OK;
+}
+
+/* --- from names to messages --- */
+
+static enum part part_of(const struct entry *e)
+{
+    return (enum part)(e->role & PART_MASK);
+}
+
+static unsigned tag_of(const struct spool *sp, const struct entry *e)
+{
+    return sp->dirs[e->dir].tag;
+}
+
+static unsigned place_of(const struct spool *sp, const struct entry *e)
+{
+    return tag_of(sp, e) >> TAG_PLACE_SHIFT & 63;
+}
+
+static unsigned queue_of(const struct spool *sp, const struct entry *e)
+{
+    return tag_of(sp, e) >> TAG_QUEUE_SHIFT;
+}
+
+static unsigned home_of(const struct entry *e)
+{
+    return e->role >> PART_BITS;
+}
+
+static int by_home(const struct spool *sp, const struct entry *a, const struct entry *b)
+{
+    bool none = home_of(a) == PLACE_NONE;
+
+    if (none != (home_of(b) == PLACE_NONE))
+        return none ? 1 : -1;
+    if (queue_of(sp, a) != queue_of(sp, b))
+        return queue_of(sp, a) < queue_of(sp, b) ? -1 : 1;
+    return (int)a->role - (int)b->role;
+}
+
+static int by_home_qsort(const void *x, const void *y, void *sp)
+{
+    return by_home(sp, x, y);
+}
+
+/* Two or three entries nearly always. */
+static void sort_entries(struct spool *sp, struct entry *e, size_t n)
+{
+    enum { FEW = 8 };
+
+    if (n > FEW) {
+        qsort_r(e, n, sizeof(*e), by_home_qsort, sp);
+        return;
+    }
+    for (size_t i = 1; i < n; i++) {
+        struct entry moved = e[i];
+        size_t at = i;
+
+        for (; at > 0 && by_home(sp, &moved, &e[at - 1]) < 0; at--)
+            e[at] = e[at - 1];
+        e[at] = moved;
+    }
+}
+
+static unsigned lowest(uint64_t places)
+{
+    return places ? (unsigned)__builtin_ctzll(places) : PLACE_NONE;
+}
+
+/*
+ * Which message of its queue a part belongs to, named by that message's place. Exim looks for each part in both places, so a part
+ * that lies alone belongs to a message that lacks it. has: places that have each part already.
+ */
+static unsigned choose_home(enum part part, unsigned place, uint64_t has[4])
+{
+    uint64_t heads = has[PART_HEADER], orphans = has[PART_DATA] & ~heads, bit = UINT64_C(1) << place;
+    unsigned home;
+
+    if (part == PART_HEADER || heads & bit)
+        return place;
+    home = lowest(heads & ~has[part]);
+    if (part != PART_DATA && orphans & bit)
+        return place;
+    if (part == PART_DATA && home == PLACE_NONE)
+        return place;           /* the message begins with this one */
+    if (part == PART_LOG && home == PLACE_NONE)
+        home = lowest(orphans & ~has[part]);
+    return home;
+}
+
+/* Entries of one queue, in any order. */
+static void find_homes(struct spool *sp, struct entry *e, size_t n)
+{
+    uint64_t has[4] = { 0 };
+
+    for (size_t i = 0; i < n; i++)
+        has[part_of(&e[i])] |= UINT64_C(1) << place_of(sp, &e[i]);
+    for (unsigned part = PART_HEADER; part <= PART_LOG; part++) {
+        for (size_t i = 0; i < n; i++) {
+            unsigned place = place_of(sp, &e[i]), home;
+
+            if (part_of(&e[i]) != part)
+                continue;
+            home = choose_home((enum part)part, place, has);
+            if (home != place)
+                has[part] &= ~(UINT64_C(1) << place);
+            if (home != PLACE_NONE)
+                has[part] |= UINT64_C(1) << home;
+            e[i].role = (uint8_t)(part | home << PART_BITS);
+        }
+    }
+}
+
+static size_t group(struct spool *sp, struct entry *e, size_t n, uint32_t *counts)
+{
+    size_t messages = 0;
+
+    for (size_t i = 0; i < n; i++)
+        e[i].role = part_of(&e[i]);
+    sort_entries(sp, e, n);
+    for (size_t i = 0, run; i < n; i += run) {
+        for (run = 1; i + run < n && queue_of(sp, &e[i]) == queue_of(sp, &e[i + run]); run++)
+            ;
+        find_homes(sp, e + i, run);
+    }
+    sort_entries(sp, e, n);
+    for (size_t i = 0; i < n && home_of(&e[i]) != PLACE_NONE; i++) {
+        if (i == 0 || queue_of(sp, &e[i]) != queue_of(sp, &e[i - 1]) || home_of(&e[i]) != home_of(&e[i - 1]))
+            counts[messages++] = 0;
+        counts[messages - 1]++;
+    }
+    return messages;
+}
+
+/* --- reading --- */
+
+/* Notes in the record's scratch between sections. */
+enum note { NOTE_LIVE, NOTE_ITEMS, NOTE_WHOLE };
+
+static const struct entry *find_part(const struct reading *rd, enum part part)
+{
+    for (uint32_t i = 0; i < rd->ref->count; i++)
+        if (part_of(&rd->ref->entries[i]) == part)
+            return &rd->ref->entries[i];
+    return NULL;
+}
+
+static struct bytes id_of(const struct entry *e)
+{
+    return bytes_from(e->id, e->id_len);
+}
+
+/* An entry of the same id, in directory `dir`; its name lives in the record. False without memory. */
+static bool make_entry(struct reading *rd, const struct entry *key, size_t dir, enum part part, struct entry *out)
+{
+    char *name = arena_alloc(&rd->rec->arena, (size_t)key->id_len + SUFFIX + 1);
+
+    if (!name)
+        return false;
+    memcpy(name, key->id, key->id_len);
+    memcpy(name + key->id_len, suffix[part], strlen(suffix[part]) + 1);
+    *out = (struct entry){ .name = name, .id = name, .dir = (uint16_t)dir, .id_len = key->id_len, .role = (uint8_t)part };
+    return true;
+}
+
+static bool exists(struct reading *rd, const struct entry *e)
+{
+    struct stat st;
+
+    return file_stat(rd->spool->dirs[e->dir].fd, e->name, &st) != FILE_GONE;
+}
+
+static void add_file(struct reading *rd, const struct entry *e)
+{
+    if (rd->want & LQ_FIELD_BIT(LQ_FILES))
+        record_add_file(rd->rec, rd->spool->dirs[e->dir].path, e->name);
+}
+
+/* The first part of an id is the time when reception began (base 62, of a machine with a case-sensitive file system). */
+static void arrival_from_id(struct reading *rd, const struct entry *key)
+{
+    int64_t t;
+
+    if (exim_id_time(id_of(key), &t))
+        record_set_number(rd->rec, LQ_ARRIVAL_TIME, t);
+}
+
+/* -D alone: being received, or left by a reception that died. Exim never shows it and never removes it. */
+static void read_orphan(struct reading *rd, const struct entry *key)
+{
+    struct lq_record *r = rd->rec;
+    struct entry header;
+    struct stat st;
+    int64_t began;
+    enum file_result result = reading_stat(rd, key, &st);
+
+    if (result == FILE_GONE || (make_entry(rd, key, key->dir, PART_HEADER, &header) && exists(rd, &header))) {
+        rd->vanished = true;    /* or rather, it is complete now */
+        return;
+    }
+    add_file(rd, key);
+    arrival_from_id(rd, key);
+    record_broken(r, SEC_CONTROL | SEC_SIZE);
+    if (result != FILE_OK) {
+        record_set_state(r, STATE_INCOMPLETE);
+        return;
+    }
+    if (!exim_id_time(id_of(key), &began) || began > rd->spool->clock)
+        began = (int64_t)st.st_mtime;
+    if (spool_locked(rd->spool, st.st_dev, st.st_ino) || rd->spool->clock - began < A_DAY) {
+        record_set_state(r, STATE_RECEIVING);
+        return;
+    }
+    record_set_state(r, STATE_INCOMPLETE);
+    record_problem(r, "%s: the message's -H is missing: its reception was never finished", reading_path(rd, key));
+}
+
+static struct exim_parse parse_begin(struct reading *rd, const struct entry *e)
+{
+    return (struct exim_parse){
+        .rec = rd->rec, .src = &rd->src, .dir = rd->spool->dirs[e->dir].path, .name = e->name, .id = id_of(e),
+        .want = rd->want, .headers = &rd->headers, .names = &rd->tmp, .nodes = &rd->tmp2,
+    };
+}
+
+/*
+ * -J before -H: at the end of an attempt Exim writes -H anew and then removes -J, so this order never misses a delivery.
+ * True if there was one.
+ */
+static bool read_journal(struct reading *rd)
+{
+    const struct entry *e = find_part(rd, PART_JOURNAL);
+    struct exim_parse p;
+    struct stat st;
+    enum file_result r;
+
+    if (!e)
+        return false;
+    r = reading_open(rd, e, &st);
+    if (r == FILE_GONE)
+        return false;
+    if (r == FILE_OK) {
+        p = parse_begin(rd, e);
+        exim_parse_journal(&p);
+    } else {
+        record_broken(rd->rec, SEC_CONTROL);
+    }
+    return true;
+}
+
+static void read_control(struct reading *rd, const struct entry *key)
+{
+    enum { KEEP = 64 << 10 };
+    struct lq_record *r = rd->rec;
+    struct exim_parse p = parse_begin(rd, key);
+    struct stat st;
+    enum file_result result;
+
+    buf_reset(&rd->tmp, KEEP);
+    buf_reset(&rd->tmp2, KEEP);
+    p.tried = read_journal(rd);
+    result = reading_open(rd, key, &st);
+    if (result == FILE_GONE) {
+        rd->vanished = true;
+        return;
+    }
+    add_file(rd, key);
+    if (result == FILE_OK) {
+        exim_parse_header(&p);
+        r->scratch[NOTE_LIVE] = p.live;
+        r->scratch[NOTE_ITEMS] = p.items_at;
+        r->scratch[NOTE_WHOLE] = p.whole;
+    } else {
+        record_broken(r, SEC_CONTROL);
+        if (result == FILE_ODD)
+            record_set_state(r, STATE_CORRUPT);
+    }
+    arrival_from_id(rd, key);
+    if (tag_of(rd->spool, key) & TAG_FROZEN)
+        record_set_state(r, STATE_HELD);
+}
+
+/* The -D, also where listing came too early to see it. */
+static const struct entry *data_entry(struct reading *rd, struct entry *made)
+{
+    const struct entry *e = find_part(rd, PART_DATA), *key = &rd->ref->entries[0];
+
+    if (e)
+        return e;
+    return make_entry(rd, key, key->dir, PART_DATA, made) ? made : NULL;
+}
+
+static void set_identity(struct lq_record *r, const struct stat *st)
+{
+    char text[96];
+    int64_t usec = record_is_set(r, LQ_ARRIVAL_USEC) ? r->value[LQ_ARRIVAL_USEC].number : 0;
+    int n = snprintf(text, sizeof(text), "%lld.%06lld-%llx:%llu", (long long)r->value[LQ_ARRIVAL_TIME].number,
+                     (long long)usec, (unsigned long long)st->st_dev, (unsigned long long)st->st_ino);
+
+    if (record_is_set(r, LQ_ARRIVAL_TIME) && n > 0 && (size_t)n < sizeof(text))
+        record_set_text(r, LQ_IDENTITY, text, (size_t)n);
+}
+
+static void data_missing(struct reading *rd, const struct entry *key, const struct entry *data)
+{
+    /* -D goes first when a message is done, so -H is gone at once, too. */
+    if (!exists(rd, key)) {
+        rd->vanished = true;
+        return;
+    }
+    record_problem(rd->rec, "%s: missing: the message has no body and Exim cannot deliver it", reading_path(rd, data));
+    record_set_state(rd->rec, STATE_INCOMPLETE);
+    record_broken(rd->rec, SEC_SIZE);
+}
+
+static void read_data(struct reading *rd, const struct entry *key)
+{
+    struct lq_record *r = rd->rec;
+    struct entry made;
+    const struct entry *e = data_entry(rd, &made), *journal = find_part(rd, PART_JOURNAL);
+    int64_t before = key->id_len + SUFFIX + 1;      /* the name and LF */
+    struct stat st;
+    enum file_result result;
+
+    if (!e)
+        return;
+    result = reading_stat(rd, e, &st);
+    if (result == FILE_GONE) {
+        data_missing(rd, key, e);
+        return;
+    }
+    add_file(rd, e);
+    if (journal && rd->want & LQ_FIELD_BIT(LQ_FILES) && exists(rd, journal))
+        add_file(rd, journal);
+    if (result != FILE_OK) {
+        record_set_state(r, STATE_INCOMPLETE);
+        record_broken(r, SEC_SIZE);
+        return;
+    }
+    set_identity(r, &st);
+    if (spool_locked(rd->spool, st.st_dev, st.st_ino))
+        record_set_state(r, STATE_ACTIVE);
+    if (st.st_size < before) {
+        record_problem(r, "%s: %lld bytes: cut before the body begins", reading_path(rd, e), (long long)st.st_size);
+        record_set_state(r, STATE_INCOMPLETE);
+        record_broken(r, SEC_SIZE);
+    } else if (r->scratch[NOTE_WHOLE]) {
+        record_set_number(r, LQ_MESSAGE_SIZE, (int64_t)r->scratch[NOTE_LIVE] + (int64_t)st.st_size - before + 1);
+    }
+}
+
+static void read_log(struct reading *rd)
+{
+    const struct entry *e = find_part(rd, PART_LOG);
+    struct exim_parse p;
+    struct stat st;
+    enum file_result r;
+
+    if (!e)
+        return;
+    r = reading_open(rd, e, &st);
+    if (r == FILE_GONE)
+        return;
+    add_file(rd, e);
+    if (r != FILE_OK) {
+        record_broken(rd->rec, SEC_LOG);
+        return;
+    }
+    p = parse_begin(rd, e);
+    exim_parse_log(&p);
+}
+
+static void read_sections(struct reading *rd, unsigned sections)
+{
+    const struct entry *key = &rd->ref->entries[0];
+    bool orphan = part_of(key) == PART_DATA;
+
+    if (sections & SEC_CONTROL && orphan)
+        read_orphan(rd, key);
+    else if (sections & SEC_CONTROL)
+        read_control(rd, key);
+    if (sections & SEC_SIZE && !orphan && !rd->vanished)
+        read_data(rd, key);
+    if (sections & SEC_LOG && !rd->vanished)
+        read_log(rd);
+}
+
+/* --- where a message went --- */
+
+/* A part in the given queue; the same place first, as Exim keeps the letter when it moves a message. */
+static bool find_in_queue(struct reading *rd, const struct entry *key, enum part part, struct entry *out)
+{
+    const struct spool *sp = rd->spool;
+    struct entry other;
+
+    if (part != PART_LOG && make_entry(rd, key, key->dir, part, out) && exists(rd, out))
+        return true;
+    for (size_t i = 0; i < sp->dir_count; i++) {
+        bool logs = sp->dirs[i].tag & TAG_LOG;
+
+        if (logs != (part == PART_LOG) || sp->dirs[i].tag >> TAG_QUEUE_SHIFT != queue_of(sp, key))
+            continue;
+        if (make_entry(rd, key, i, part, &other) && exists(rd, &other)) {
+            *out = other;
+            return true;
+        }
+    }
+    return false;
+}
+
+static size_t again(struct reading *rd, struct entry *out, size_t max)
+{
+    const struct spool *sp = rd->spool;
+    const struct entry *key = &rd->ref->entries[0];
+    size_t n = 0;
+
+    for (size_t i = 0; i < sp->dir_count && n == 0; i++)
+        if (!(sp->dirs[i].tag & TAG_LOG) && make_entry(rd, key, i, PART_HEADER, &out[0]) && exists(rd, &out[0]))
+            n = 1;
+    for (unsigned part = PART_DATA; part <= PART_LOG && n > 0 && n < max; part++)
+        n += find_in_queue(rd, &out[0], (enum part)part, &out[n]);
+    return n;
+}
+
+/* --- the message itself --- */
+
+struct relay {
+    body_fn *emit;
+    void *ctx;
+    int answer;
+};
+
+static int relay(void *ctx, const void *p, size_t n)
+{
+    struct relay *to = ctx;
+
+    to->answer = to->emit(to->ctx, p, n);
+    return to->answer;
+}
+
+/* Header fields from the file, where they are more than a record keeps. */
+static int long_headers(struct reading *rd, struct relay *to)
+{
+    uint64_t off = rd->rec->scratch[NOTE_ITEMS], live;
+    enum exim_item result;
+    struct stat st;
+
+    if (reading_open(rd, &rd->ref->entries[0], &st) != FILE_OK)
+        return 1;
+    do
+        result = exim_header_item(&rd->src, &off, &live, relay, to);
+    while (result == EXIM_ITEM_GOOD || result == EXIM_ITEM_NUL);
+    if (result == EXIM_ITEM_STOPPED)
+        return to->answer;
+    return result != EXIM_ITEM_END;
+}
+
+/* LF lines normally; CRLF with spool_file_wireformat, unless that flag is stale (seen in 4.96 and 4.98.2). Passed as they are. */
+static int body(struct reading *rd, body_fn *emit, void *ctx)
+{
+    const struct entry *key = &rd->ref->entries[0], *e;
+    struct relay to = { emit, ctx, 0 };
+    struct entry made;
+    struct stat st;
+    uint64_t off = (uint64_t)key->id_len + SUFFIX + 1;
+    const unsigned char *at;
+    size_t got;
+    int rc = 0;
+
+    if (part_of(key) == PART_DATA)
+        return 1;
+    if (rd->headers.lost > 0 || rd->headers.failed)
+        rc = long_headers(rd, &to);
+    else if (rd->headers.n > 0)
+        rc = emit(ctx, rd->headers.p, rd->headers.n);
+    if (rc == 0)
+        rc = emit(ctx, "\n", 1);
+    if (rc != 0)
+        return rc;
+    e = data_entry(rd, &made);
+    if (!e || reading_open(rd, e, &st) != FILE_OK || (uint64_t)st.st_size < off)
+        return 1;
+    for (; (at = source_at(&rd->src, off, SOURCE_VIEW_MAX, &got)) != NULL; off += got)
+        if ((rc = emit(ctx, at, got)) != 0)
+            return rc;
+    return rd->src.error || off < (uint64_t)st.st_size || !rd->rec->scratch[NOTE_WHOLE];
+}
+
+const struct lq_backend exim_backend = {
+    .name = "exim",
+    .usual_dirs = usual_dirs,
+    .detect = detect,
+    .list = list,
+    .group = group,
+    .read = read_sections,
+    .again = again,
+    .body = body,
+};

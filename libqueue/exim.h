@@ -1,0 +1,61 @@
+/*
+ * Exim's spool files as bytes: what exim.c (places, files, locks) asks of exim_parse.c and exim_log.c (their meaning).
+ */
+#ifndef EXIM_H
+#define EXIM_H
+
+#include "record.h"
+#include "source.h"
+
+/* One message being read. All pointers are the caller's; zero the rest before the first call. */
+struct exim_parse {
+    struct lq_record *rec;
+    struct source *src;         /* the file that is read now */
+    const char *dir, *name;     /* its place below the spool root, for sentences about damage */
+    struct bytes id;
+    uint64_t want;              /* LQ_FIELD_BITs */
+    struct buf *headers;        /* gets the live header fields */
+    struct buf *names, *nodes;  /* empty buffers to work in; names keeps the done addresses between the calls */
+    bool tried;                 /* in: a -J exists, so a delivery was tried */
+
+    /* What exim_parse_header() found. */
+    uint64_t live;              /* bytes of header fields that are part of the message */
+    uint64_t items_at;          /* where the header items begin */
+    bool whole;                 /* read to the end and understood */
+
+    /* Its own. */
+    uint64_t at, off;           /* begin of the line being looked at; the next byte */
+    unsigned seen;
+    bool not_first;             /* warned about already: done addresses beyond the limit */
+    struct lq_str login, auth, mechanism, account;
+    int64_t uid;
+};
+
+/* Add the deliveries of a -J to the addresses that are done; before exim_parse_header(). */
+void exim_parse_journal(struct exim_parse *p);
+/* A -H, into the record. */
+void exim_parse_header(struct exim_parse *p);
+/* A message log: reasons of the record's recipients, last attempt. After exim_parse_header() of the same record. */
+void exim_parse_log(struct exim_parse *p);
+
+/* The file of p->src could not be read to its end: a problem, and the section is broken. */
+void exim_unreadable(struct exim_parse *p, unsigned section);
+
+/* Receives pieces of text; non-zero stops. */
+typedef int exim_piece_fn(void *ctx, const void *p, size_t n);
+
+enum exim_item {
+    EXIM_ITEM_GOOD,
+    EXIM_ITEM_END,              /* the file ended where an item could begin */
+    EXIM_ITEM_BAD,              /* does not begin with a number */
+    EXIM_ITEM_SHORT,            /* longer than the rest of the file */
+    EXIM_ITEM_NUL,              /* whole, but holds a NUL */
+    EXIM_ITEM_STOPPED           /* by emit */
+};
+/* The header item at *off, given in pieces if it is live; *off moves behind it, *live is its length (0 of a dead one). */
+enum exim_item exim_header_item(struct source *src, uint64_t *off, uint64_t *live, exim_piece_fn *emit, void *ctx);
+
+/* Seconds since the epoch in the first six characters of an id; false if they are none. */
+bool exim_id_time(struct bytes id, int64_t *out);
+
+#endif
