@@ -1,0 +1,46 @@
+/* Records of Postfix queue files, one after the other through pointers; the message that they carry. */
+#ifndef POSTFIX_WALK_H
+#define POSTFIX_WALK_H
+
+#include "backend.h"
+
+struct item {
+    unsigned char type;
+    uint64_t at;            /* of the type byte */
+    uint64_t data_at;
+    uint64_t len;
+    struct bytes data;      /* the first SOURCE_VIEW_MAX bytes at most; dies with the next call on the source */
+};
+
+struct walk {
+    struct source *src;
+    uint64_t at;            /* of the next record */
+    uint64_t consumed;      /* a valid file has each byte read once at most */
+    uint64_t jumps, mark, mark_after;
+};
+
+enum step {
+    STEP_ITEM,
+    STEP_END,               /* no byte left */
+    STEP_CUT,               /* the file ends inside the record */
+    STEP_LENGTH,            /* the length is not one */
+    STEP_LOOP,
+    STEP_POINTER,           /* a pointer that is no number */
+    STEP_OUTSIDE            /* a pointer past the end */
+};
+
+struct walk postfix_walk_from(struct source *src, uint64_t at);
+/* The record at w->at, which moves behind it; its data only if asked for. Pointers are records here. */
+enum step postfix_walk_item(struct walk *w, struct item *it, bool with_data);
+/* The next record that is no pointer. */
+enum step postfix_walk_next(struct walk *w, struct item *it);
+
+/* Receives the data of a record in pieces; false stops. */
+typedef bool postfix_walk_piece_fn(void *ctx, struct bytes piece);
+/* What a record has beyond the first view of it. False: it could not be read, or piece() stopped. */
+bool postfix_walk_rest(struct walk *w, const struct item *it, postfix_walk_piece_fn *piece, void *ctx);
+
+/* Emit the message whose first content record is at `at`. 0; 1 when the file is damaged there; what emit answered. */
+int postfix_walk_message(struct source *src, uint64_t at, body_fn *emit, void *ctx);
+
+#endif
