@@ -1,0 +1,451 @@
+/*
+ * Postfix: where messages and their delivery logs are, which files belong together, and what a place says about a message.
+ * What the bytes of queue files mean is in postfix_parse.c, of delivery logs in postfix_log.c.
+ *
+ * A queue is a directory; a message is one file in it, named by the queue id, possibly below directories of one character
+ * (hash_queue_depth). Moving between queues is a rename, so a busy message may be seen in two places, or in none.
+ */
+#include <dirent.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "postfix.h"
+#include "postfix_walk.h"
+
+/* Deeper than any hash_queue_depth that a path could hold; stops a tree of a thousand levels. */
+enum { HASH_DEPTH_MAX = 16 };
+
+/* `saved` is not read by Postfix either; flush and trace tell nothing about pending mail. */
+static const struct {
+    const char *name;
+    bool log;
+} queues[] = {
+    [PF_MAILDROP] = { "maildrop", false }, [PF_INCOMING] = { "incoming", false }, [PF_ACTIVE] = { "active", false },
+    [PF_DEFERRED] = { "deferred", false }, [PF_HOLD] = { "hold", false },         [PF_CORRUPT] = { "corrupt", false },
+    [PF_DEFER] = { "defer", true },        [PF_BOUNCE] = { "bounce", true },
+};
+
+enum { QUEUES = sizeof(queues) / sizeof(queues[0]) };
+
+static const char *const usual_dirs[] = { "/var/spool/postfix", NULL };
+
+/* --- is it a Postfix queue_directory? --- */
+
+static bool is_dir(int dirfd, const char *name)
+{
+    struct stat st;
+
+    return fstatat(dirfd, name, &st, 0) == 0 && S_ISDIR(st.st_mode);
+}
+
+static unsigned detect(int rootfd)
+{
+    static const char *const beside[] = { "flush", "trace", "saved", "pid", "private", "public" };
+    unsigned messages = 0, logs = 0, others = 0;
+
+    for (size_t i = 0; i < QUEUES; i++)
+        if (is_dir(rootfd, queues[i].name))
+            *(queues[i].log ? &logs : &messages) += 1;
+    if (messages == 0)
+        return 0;
+    for (size_t i = 0; i < sizeof(beside) / sizeof(beside[0]); i++)
+        others += is_dir(rootfd, beside[i]);
+    /* A copy may be of one queue only, but one directory called `active` or `hold` may be anybody's. */
+    if (messages + logs < 2 && !is_dir(rootfd, queues[PF_DEFERRED].name) && !is_dir(rootfd, queues[PF_MAILDROP].name))
+        return 0;
+    return messages + logs + others;
+}
+
+static int open_spool(struct spool *sp, struct lq_error *err)
+{
+    sp->own = calloc(1, sizeof(struct postfix_spool));
+    if (!sp->own)
+        return error_set(err, LQ_ENOMEM, "out of memory");
+    return LQ_OK;
+}
+
+static void close_spool(struct spool *sp)
+{
+    free(sp->own);
+    sp->own = NULL;
+}
+
+/* --- listing --- */
+
+static bool id_char(unsigned char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
+}
+
+/* Every Postfix tool ignores other names: "usec.pid" is a file that cleanup is about to name. */
+static bool id_name(const char *name, size_t n)
+{
+    if (n == 0 || n > 255)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (!id_char((unsigned char)name[i]))
+            return false;
+    return true;
+}
+
+struct walk_dir {
+    struct spool *sp;
+    size_t dir;             /* index of the directory being read */
+    unsigned depth;
+    enum postfix_dir kind;
+    bool no_memory;
+};
+
+static void add_level(struct walk_dir *w, const char *name, unsigned char type)
+{
+    char path[128];
+    size_t index;
+
+    if (type == DT_REG)
+        return;
+    snprintf(path, sizeof(path), "%s/%s", w->sp->dirs[w->dir].path, name);
+    if (w->depth >= HASH_DEPTH_MAX)
+        spool_trouble(w->sp, "%s: too deep for a hashed queue, not read", path);
+    else
+        spool_add_dir(w->sp, path, queues[w->kind].name, w->kind, &index);
+}
+
+/* One character: a hash level, as for Postfix's own scanners. A longer name is a file, whatever it really is. */
+static int each_name(void *ctx, const char *name, size_t len, unsigned char type)
+{
+    struct walk_dir *w = ctx;
+
+    if (!id_name(name, len))
+        return 0;
+    if (len == 1)
+        add_level(w, name, type);
+    else if (!listing_add(w->sp, w->dir, name, 0, len, (uint8_t)w->kind))
+        w->no_memory = true;
+    return w->no_memory;
+}
+
+static unsigned depth_of(const char *path)
+{
+    unsigned n = 0;
+
+    for (; *path; path++)
+        n += *path == '/';
+    return n;
+}
+
+/* Read the directories from `first` on; hash levels found on the way are appended and read in their turn. */
+static bool read_dirs(struct spool *sp, size_t first, enum postfix_dir kind)
+{
+    struct walk_dir w = { .sp = sp, .kind = kind };
+
+    for (w.dir = first; w.dir < sp->dir_count; w.dir++) {
+        w.depth = depth_of(sp->dirs[w.dir].path);
+        if (file_each(sp->dirs[w.dir].fd, each_name, &w) != FILE_OK && !w.no_memory)
+            spool_trouble(sp, "%s: cannot be read: %s", sp->dirs[w.dir].path, file_result_text(FILE_FAILED));
+        if (w.no_memory)
+            return false;
+    }
+    return true;
+}
+
+static void note_owner(struct spool *sp, size_t dir)
+{
+    struct postfix_spool *own = sp->own;
+    struct stat st;
+
+    if (!own->owner_known && fstat(sp->dirs[dir].fd, &st) == 0) {
+        own->mail_owner = st.st_uid;
+        own->owner_known = true;
+    }
+}
+
+static int denied(struct spool *sp, const char *queue, struct lq_error *err)
+{
+    struct stat st;
+    struct passwd *pw = fstatat(sp->fd, queue, &st, 0) == 0 ? getpwuid(st.st_uid) : NULL;
+
+    return error_set(err, LQ_EACCES, "%s: no right to read the queue: become root or %s", sp->root,
+                     pw ? pw->pw_name : "the owner of its directories");
+}
+
+static int list(struct spool *sp, unsigned sections, struct lq_error *err)
+{
+    size_t first, read = 0;
+    const char *refused = NULL;
+
+    for (size_t i = 0; i < QUEUES; i++) {
+        if (queues[i].log && !(sections & SEC_LOG))
+            continue;
+        switch (spool_add_dir(sp, queues[i].name, queues[i].name, (unsigned)i, &first)) {
+        case FILE_OK:
+            break;
+        case FILE_DENIED:
+            refused = queues[i].name;
+            continue;
+        default:
+            continue;
+        }
+        note_owner(sp, first);
+        if (!read_dirs(sp, first, (enum postfix_dir)i))
+            return error_memory(err);
+        read++;
+    }
+    return read == 0 && refused ? denied(sp, refused, err) : LQ_OK;
+}
+
+/* --- grouping --- */
+
+struct sighting {
+    enum file_result found;
+    dev_t dev;
+    ino_t ino;
+};
+
+static struct sighting look(const struct spool *sp, const struct entry *e)
+{
+    struct stat st = { 0 };
+    enum file_result r = file_stat(sp->dirs[e->dir].fd, e->name, &st);
+
+    return (struct sighting){ .found = r, .dev = st.st_dev, .ino = st.st_ino };
+}
+
+static bool is_log(const struct entry *e)
+{
+    return queues[e->role].log;
+}
+
+static void swap_entries(struct entry *a, struct entry *b)
+{
+    struct entry t = *a;
+
+    *a = *b;
+    *b = t;
+}
+
+/*
+ * Files of one id in several queues: a message renamed while we listed was seen twice, with luck the first place is empty by now
+ * or holds the same inode. Takes those out of e[0..n) and answers how many are left (at least one: the core asks again() about it).
+ */
+static size_t drop_sightings(const struct spool *sp, struct entry *e, size_t n)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        struct sighting s = look(sp, &e[i]), t;
+        bool again = s.found == FILE_GONE;
+
+        for (size_t k = 0; k < kept && !again && s.found == FILE_OK; k++) {
+            t = look(sp, &e[k]);
+            again = t.found == FILE_OK && t.dev == s.dev && t.ino == s.ino;
+        }
+        if (!again && kept < i)
+            swap_entries(&e[kept], &e[i]);
+        kept += !again;
+    }
+    return kept > 0 ? kept : 1;
+}
+
+/* Logs tell about the message that the queue manager handles; a namesake set aside or not yet picked up comes after it. */
+static unsigned log_rank(const struct entry *e)
+{
+    static const unsigned rank[QUEUES] = {
+        [PF_DEFERRED] = 0, [PF_ACTIVE] = 1, [PF_INCOMING] = 2, [PF_HOLD] = 3, [PF_CORRUPT] = 4, [PF_MAILDROP] = 5,
+    };
+
+    return rank[e->role];
+}
+
+/* Message files first, in their order, then logs. Answers the number of the former. */
+static size_t logs_last(struct entry *e, size_t n)
+{
+    size_t messages = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (is_log(&e[i]))
+            continue;
+        for (size_t k = i; k > messages; k--)
+            swap_entries(&e[k], &e[k - 1]);
+        messages++;
+    }
+    return messages;
+}
+
+/* Bring e[from..from + n) to position `to`, before it, keeping both orders. */
+static void bring(struct entry *e, size_t to, size_t from, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = from + i; k > to + i; k--)
+            swap_entries(&e[k], &e[k - 1]);
+}
+
+static size_t group(struct spool *sp, struct entry *e, size_t n, uint32_t *counts)
+{
+    size_t messages = logs_last(e, n), logs = n - messages, kept = messages, best = 0;
+
+    if (messages == 0)
+        return 0;
+    if (messages > 1)
+        kept = drop_sightings(sp, e, messages);
+    for (size_t i = 0; i < kept; i++) {
+        counts[i] = 1;
+        if (log_rank(&e[i]) < log_rank(&e[best]))
+            best = i;
+    }
+    bring(e, best + 1, messages, logs);
+    counts[best] += (uint32_t)logs;
+    return kept;
+}
+
+/* --- where it is now --- */
+
+/* The characters that name hash levels: of a long id the microseconds in hex, else the id itself. */
+static void hash_text(struct bytes id, char out[HASH_DEPTH_MAX + 1])
+{
+    int64_t seconds, usec;
+    size_t n = id.n < HASH_DEPTH_MAX ? id.n : HASH_DEPTH_MAX;
+
+    if (postfix_long_id(id, &seconds, &usec)) {
+        snprintf(out, HASH_DEPTH_MAX + 1, "%05X", (unsigned)usec & 0xfffff);
+        return;
+    }
+    memcpy(out, id.p, n);
+    out[n] = '\0';
+}
+
+/* Whether "deferred/0/D" is a directory that a message with this hash text belongs into. */
+static bool hash_fits(const char *path, const char *hash)
+{
+    for (path = strchr(path, '/'); path; path = strchr(path + 1, '/'), hash += *hash != '\0')
+        if (path[1] != (*hash ? *hash : '_'))
+            return false;
+    return true;
+}
+
+static bool find_in(struct reading *rd, enum postfix_dir kind, const char *hash, struct entry *out)
+{
+    const struct spool *sp = rd->spool;
+    const struct entry *key = &rd->ref->entries[0];
+    struct stat st;
+
+    for (size_t i = 0; i < sp->dir_count; i++) {
+        if (sp->dirs[i].tag != kind || !hash_fits(sp->dirs[i].path, hash) ||
+            file_stat(sp->dirs[i].fd, key->name, &st) != FILE_OK)
+            continue;
+        *out = *key;
+        out->dir = (uint16_t)i;
+        out->role = (uint8_t)kind;
+        return true;
+    }
+    return false;
+}
+
+static size_t again(struct reading *rd, struct entry *out, size_t max)
+{
+    static const enum postfix_dir order[] = { PF_INCOMING, PF_ACTIVE, PF_DEFERRED, PF_HOLD, PF_CORRUPT };
+    const struct entry *key = &rd->ref->entries[0];
+    char hash[HASH_DEPTH_MAX + 1];
+    size_t n = 0;
+
+    if (max == 0)
+        return 0;
+    hash_text(bytes_from(key->id, key->id_len), hash);
+    /* Twice: it may move on while we go through the queues. */
+    for (size_t i = 0; n == 0 && i < 2 * sizeof(order) / sizeof(order[0]); i++)
+        n = find_in(rd, order[i % (sizeof(order) / sizeof(order[0]))], hash, &out[0]);
+    for (size_t i = 1; n > 0 && i < rd->ref->count && n < max; i++)
+        out[n++] = rd->ref->entries[i];
+    return n;
+}
+
+/* --- reading --- */
+
+static const enum state dir_state[] = {
+    [PF_MAILDROP] = STATE_INCOMING, [PF_INCOMING] = STATE_INCOMING, [PF_ACTIVE] = STATE_ACTIVE,
+    [PF_DEFERRED] = STATE_DEFERRED, [PF_HOLD] = STATE_HELD,         [PF_CORRUPT] = STATE_CORRUPT,
+};
+
+static void read_control(struct reading *rd)
+{
+    const struct entry *key = &rd->ref->entries[0];
+    struct stat st;
+    enum file_result opened = reading_open(rd, key, &st);
+
+    if (opened == FILE_GONE) {
+        rd->vanished = true;
+        return;
+    }
+    for (uint32_t i = 0; i < rd->ref->count; i++)
+        record_add_file(rd->rec, rd->spool->dirs[rd->ref->entries[i].dir].path, rd->ref->entries[i].name);
+    record_set_state(rd->rec, dir_state[key->role]);
+    if (opened == FILE_OK) {
+        postfix_parse(rd, &st, (enum postfix_dir)key->role);
+        return;
+    }
+    /* The queue manager skips what is no regular file, for good. */
+    if (opened == FILE_ODD)
+        record_set_state(rd->rec, STATE_CORRUPT);
+    record_broken(rd->rec, SEC_CONTROL);
+}
+
+static void read_logs(struct reading *rd)
+{
+    for (uint32_t i = 1; i < rd->ref->count; i++) {
+        struct stat st;
+
+        switch (reading_open(rd, &rd->ref->entries[i], &st)) {
+        case FILE_OK:
+            postfix_log(rd, &rd->ref->entries[i], &st);
+            break;
+        case FILE_GONE:     /* the queue manager deletes it with each new attempt */
+            break;
+        default:
+            record_broken(rd->rec, SEC_LOG);
+        }
+    }
+}
+
+static void read_message(struct reading *rd, unsigned sections)
+{
+    if (sections & SEC_CONTROL)
+        read_control(rd);
+    if ((sections & SEC_LOG) && !rd->vanished)
+        read_logs(rd);
+}
+
+static int send(struct reading *rd, body_fn *emit, void *ctx)
+{
+    uint64_t at = rd->rec->scratch[NOTE_CONTENT];
+
+    return at > 0 ? postfix_walk_message(&rd->src, at, emit, ctx) : 1;
+}
+
+static int body(struct reading *rd, body_fn *emit, void *ctx)
+{
+    struct stat st;
+
+    switch (reading_open(rd, &rd->ref->entries[0], &st)) {
+    case FILE_OK:
+        return send(rd, emit, ctx);
+    case FILE_GONE:
+        rd->vanished = true;
+        return 1;
+    default:
+        return 1;
+    }
+}
+
+const struct lq_backend postfix_backend = {
+    .name = "postfix",
+    .usual_dirs = usual_dirs,
+    .future_times = true,
+    .detect = detect,
+    .open = open_spool,
+    .close = close_spool,
+    .list = list,
+    .group = group,
+    .read = read_message,
+    .again = again,
+    .body = body,
+};
