@@ -1,0 +1,99 @@
+"""A scene: one MTA in its room, with the sink and the milter, and the truths that come of it.
+
+Knows what the three inject_*.py have in common.  Each of them is a Scene that fills in
+
+    configure  start  inject  listing  stop  after_stop  spools  sent
+
+and keeps, for each message, a truth: {"tag", "spool", "queue_id", "fields", "stopped"}; "stopped"
+holds the fields that change when the MTA is down.
+"""
+
+import inside
+import ipaddress
+import json
+import milter
+import sink
+
+SMTP_PORT, ALT_PORT = 10025, 10026
+SINK_PORT, MUTE_PORT, MILTER_PORT, CLOSED_PORT = 2525, 2526, 2530, 2599
+
+
+class Scene:
+    mta = None
+
+    def __init__(self, room, suite):
+        self.room, self.suite = room, suite
+        self.truths, self.notes = [], []
+        self.sink = sink.Sink(SINK_PORT, MUTE_PORT)
+        self.milter = milter.Milter(MILTER_PORT)
+
+    def close(self):
+        self.sink.close()
+        self.milter.close()
+
+    # -- truths ---------------------------------------------------------------------------------
+
+    def truth(self, tag, queue_id, fields, spool=None, **more):
+        entry = {"tag": tag, "mta": self.mta, "suite": self.suite,
+                 "spool": spool or self.spools()[0][0], "queue_id": queue_id,
+                 "fields": fields, "stopped": {}}
+        entry.update(more)
+        self.truths.append(entry)
+        return entry
+
+    def smtp_fields(self, message, facts):
+        """What a message that came in by SMTP must show, whatever the MTA."""
+        fields = message.header_truth()
+        fields.update({
+            "sender": message.after.get("sender", message.sender),
+            "recipients": [self.recipient(message, r)
+                           for r in message.after.get("rcpts", message.rcpts)],
+            "arrival_time": {"~in": facts["window"]},
+            "client_address": str(ipaddress.ip_address(message.bind)),
+            "client_port": facts["port"],
+            "helo_name": message.helo,
+            "flags": self.smtp_flags(message),
+        })
+        if message.xclient:
+            self.xclient_fields(message, fields)
+        return fields
+
+    @staticmethod
+    def recipient(message, address):
+        entry = {"address": address}
+        if address in message.orcpt:
+            entry["orig_address"] = message.orcpt[address]
+        return entry
+
+    @staticmethod
+    def smtp_flags(message):
+        flags = []
+        if message.after.get("sender", message.sender) == "":
+            flags.append("bounce")
+        if message.auth:
+            flags.append("authenticated")
+        if message.tls:
+            flags.append("tls")
+        if "SMTPUTF8" in message.mail_args:
+            flags.append("smtputf8")
+        return flags
+
+    @staticmethod
+    def xclient_fields(message, fields):
+        x = message.xclient
+        if "ADDR" in x:
+            fields["client_address"] = str(ipaddress.ip_address(x["ADDR"].replace("IPV6:", "")))
+        for name, field in (("NAME", "client_name"), ("HELO", "helo_name"), ("PORT", "client_port")):
+            if name in x:
+                fields[field] = int(x[name]) if name == "PORT" else x[name]
+
+    def dump(self, path):
+        with open(path, "w") as f:
+            for entry in self.truths:
+                f.write(json.dumps(entry, ensure_ascii=False, sort_keys=True) + "\n")
+
+    def find(self, tag):
+        for entry in self.truths:
+            if entry["tag"] == tag:
+                return entry
+        raise inside.LabError("no truth for " + tag)
