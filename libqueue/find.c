@@ -1,0 +1,381 @@
+/*
+ * Where this machine's queues are: ask postconf and exim, read sendmail.cf, else try the usual places.
+ *
+ * Programs are run by absolute path with a small environment of our own, nothing on standard input, bounded output and a time
+ * limit; what they answer is a directory name and nothing more. Whether a queue is in it is decided by who opens it.
+ */
+#include "find.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "backend.h"
+#include "sendmail.h"
+
+enum { ANSWER_MAX = 16 << 10, INSTANCES_MAX = 64, SPOOLS_MAX = 256, TIMEOUT_MS = 5000, NAP_MS = 5 };
+
+struct spool_entry {
+    char *dir, *origin;
+    const char *mta;            /* the back end's own text */
+    dev_t dev;
+    ino_t ino;
+};
+
+struct lq_spools {
+    struct spool_entry entries[SPOOLS_MAX];
+    size_t count;
+};
+
+/* --- running a program --- */
+
+static int64_t milliseconds(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Collect what comes before the deadline; false when it did not end in time. */
+static bool read_answer(int fd, int64_t deadline, char *text, size_t size, size_t *n)
+{
+    for (;;) {
+        struct pollfd p = { .fd = fd, .events = POLLIN };
+        int64_t left = deadline - milliseconds();
+        ssize_t got;
+
+        if (left <= 0 || (poll(&p, 1, (int)left) < 0 && errno != EINTR))
+            return false;
+        if (p.revents == 0)
+            continue;
+        got = read(fd, text + *n, size - *n);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return got == 0;
+        *n += (size_t)got;
+        if (*n == size)
+            return false;
+    }
+}
+
+/* The child's status once it ended; after the deadline it is killed. Only ever this child. */
+static bool ended_well(pid_t pid, int64_t deadline, bool in_time)
+{
+    int status;
+    pid_t r;
+
+    while ((r = waitpid(pid, &status, in_time ? WNOHANG : 0)) == 0 || (r < 0 && errno == EINTR)) {
+        if (r < 0)
+            continue;
+        in_time = milliseconds() < deadline;
+        if (in_time)
+            poll(NULL, 0, NAP_MS);
+        else
+            kill(pid, SIGKILL);
+    }
+    /* A host program that ignores SIGCHLD gets no status; the answer counts. */
+    return r < 0 ? in_time : in_time && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static bool spawn(pid_t *pid, char *const argv[], int out)
+{
+    static char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin", locale[] = "LC_ALL=C";
+    char *env[] = { path, locale, NULL };
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t attr;
+    sigset_t none, all;
+    int rc;
+
+    sigemptyset(&none);
+    sigfillset(&all);
+    if (posix_spawn_file_actions_init(&files) != 0)
+        return false;
+    if (posix_spawnattr_init(&attr) != 0) {
+        posix_spawn_file_actions_destroy(&files);
+        return false;
+    }
+    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    posix_spawnattr_setsigmask(&attr, &none);
+    posix_spawnattr_setsigdefault(&attr, &all);
+    rc = posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+    if (rc == 0)
+        rc = posix_spawn_file_actions_adddup2(&files, out, 1);
+    if (rc == 0)
+        rc = posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_WRONLY, 0);
+    if (rc == 0)
+        rc = posix_spawn(pid, argv[0], &files, &attr, argv, env);
+    posix_spawnattr_destroy(&attr);
+    posix_spawn_file_actions_destroy(&files);
+    return rc == 0;
+}
+
+/* What the program prints, NUL-terminated; false when it cannot be run, fails, says too much or takes too long. */
+static bool ask(char *const argv[], int timeout_ms, char text[ANSWER_MAX])
+{
+    int64_t deadline = milliseconds() + timeout_ms;
+    size_t n = 0;
+    int fds[2];
+    bool fine;
+    pid_t pid;
+
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return false;
+    if (!spawn(&pid, argv, fds[1])) {
+        close(fds[0]);
+        close(fds[1]);
+        return false;
+    }
+    close(fds[1]);
+    fine = read_answer(fds[0], deadline, text, ANSWER_MAX - 1, &n);
+    close(fds[0]);
+    if (!fine)
+        kill(pid, SIGKILL);
+    text[n] = '\0';
+    return ended_well(pid, deadline, fine) && fine && strlen(text) == n;
+}
+
+static const char *runnable(const char *const *programs)
+{
+    for (; programs && *programs; programs++)
+        if (access(*programs, X_OK) == 0)
+            return *programs;
+    return NULL;
+}
+
+/* --- the list --- */
+
+static const struct lq_backend *backend_named(const char *mta)
+{
+    for (const struct lq_backend *const *b = backends; *b; b++)
+        if (strcmp((*b)->name, mta) == 0)
+            return *b;
+    return NULL;
+}
+
+/* Remember a directory that exists and is not there yet. False only without memory. */
+static bool add(struct lq_spools *s, const char *mta, const char *dir, const char *origin)
+{
+    struct spool_entry e = { .mta = backend_named(mta)->name };
+    struct stat st;
+
+    if (dir[0] != '/' || stat(dir, &st) < 0 || !S_ISDIR(st.st_mode) || s->count == SPOOLS_MAX)
+        return true;
+    for (size_t i = 0; i < s->count; i++)
+        if (s->entries[i].dev == st.st_dev && s->entries[i].ino == st.st_ino)
+            return true;
+    e.dev = st.st_dev;
+    e.ino = st.st_ino;
+    e.dir = strdup(dir);
+    e.origin = strdup(origin);
+    if (!e.dir || !e.origin) {
+        free(e.dir);
+        free(e.origin);
+        return false;
+    }
+    s->entries[s->count++] = e;
+    return true;
+}
+
+/* Take the first line off the text: trimmed, of "name = value" only the value. NULL at the end. */
+static char *take_line(char **text)
+{
+    char *line = *text, *end, *value;
+
+    if (*line == '\0')
+        return NULL;
+    end = strchr(line, '\n');
+    *text = end ? end + 1 : line + strlen(line);
+    if (end)
+        *end = '\0';
+    value = line[0] == '/' ? NULL : strstr(line, " = ");
+    line = value ? value + 3 : line;
+    for (end = line + strlen(line); end > line && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r');)
+        *--end = '\0';
+    return line + strspn(line, " \t");
+}
+
+/* --- one function per mail server --- */
+
+/* Ask postconf for parameters of a configuration directory (NULL: the default one); -x expands $names (2.10 on). */
+static bool ask_postconf(const char *program, const char *config, const struct find_places *places, const char *names[2],
+                         char text[ANSWER_MAX])
+{
+    static char h[] = "-h", xh[] = "-xh", c[] = "-c";
+    char *argv[8];
+    size_t n;
+
+    for (int expand = 0; expand < 2; expand++) {
+        n = 0;
+        argv[n++] = (char *)program;
+        if (config) {
+            argv[n++] = c;
+            argv[n++] = (char *)config;
+        }
+        argv[n++] = expand ? xh : h;
+        for (size_t i = 0; i < 2 && names[i]; i++)
+            argv[n++] = (char *)names[i];
+        argv[n] = NULL;
+        if (!ask(argv, places->timeout_ms, text))
+            return false;
+        if (!strchr(text, '$'))
+            return true;
+    }
+    return false;
+}
+
+static bool find_instances(struct lq_spools *s, const char *program, const struct find_places *places, char *list)
+{
+    const char *names[2] = { "queue_directory", NULL };
+    char text[ANSWER_MAX], *at, *dir, *rest = NULL;
+    int count = 0;
+
+    for (char *config = strtok_r(list, ", \t", &rest); config && count < INSTANCES_MAX; config = strtok_r(NULL, ", \t", &rest), count++) {
+        if (config[0] != '/' || !ask_postconf(program, config, places, names, text))
+            continue;
+        at = text;
+        dir = take_line(&at);
+        if (dir && !add(s, "postfix", dir, "postconf"))
+            return false;
+    }
+    return true;
+}
+
+static bool find_postfix(struct lq_spools *s, const struct find_places *places)
+{
+    const char *program = runnable(places->postconf), *names[2] = { "queue_directory", "multi_instance_directories" };
+    char text[ANSWER_MAX], *at = text, *dir, *instances;
+
+    if (!program || !ask_postconf(program, NULL, places, names, text))
+        return true;
+    dir = take_line(&at);
+    instances = take_line(&at);
+    if (dir && !add(s, "postfix", dir, "postconf"))
+        return false;
+    return !instances || find_instances(s, program, places, instances);
+}
+
+/* Exim prints "spool_directory = DIR", with -n (4.8x on) only DIR; older ones ignore -n before -bP. */
+static bool find_exim(struct lq_spools *s, const struct find_places *places)
+{
+    static char n[] = "-n", bp[] = "-bP", name[] = "spool_directory";
+    const char *program = runnable(places->exim);
+    char *argv[] = { (char *)program, n, bp, name, NULL };
+    char text[ANSWER_MAX], *at = text, *dir;
+
+    if (!program || !ask(argv, places->timeout_ms, text))
+        return true;
+    dir = take_line(&at);
+    return !dir || add(s, "exim", dir, "exim -bP");
+}
+
+static bool find_sendmail(struct lq_spools *s, const struct find_places *places)
+{
+    bool fine = true;
+
+    for (const char *const *path = places->sendmail_cf; path && *path && fine; path++) {
+        struct sendmail_cf cf;
+
+        if (!sendmail_cf_read(&cf, *path))
+            continue;
+        fine = add(s, "sendmail", cf.base, *path);
+        sendmail_cf_done(&cf);
+    }
+    return fine;
+}
+
+static bool find_usual(struct lq_spools *s, const struct lq_backend *backend)
+{
+    for (const char *const *dir = backend->usual_dirs; *dir; dir++)
+        if (!add(s, backend->name, *dir, "usual place"))
+            return false;
+    return true;
+}
+
+static const struct {
+    const char *mta;
+    bool (*find)(struct lq_spools *s, const struct find_places *places);
+} finders[] = {
+    { "exim", find_exim }, { "postfix", find_postfix }, { "sendmail", find_sendmail },
+};
+
+int spools_find(struct lq_spools **out, const char *mta, const struct find_places *places, struct lq_error *err)
+{
+    struct lq_spools *s;
+    bool fine = true;
+
+    if (mta && !backend_named(mta))
+        return error_set(err, LQ_EINVAL, "unknown mail server '%.60s'; known are: exim postfix sendmail", mta);
+    s = calloc(1, sizeof(*s));
+    if (!s)
+        return error_memory(err);
+    for (size_t i = 0; i < sizeof(finders) / sizeof(finders[0]) && fine; i++) {
+        size_t before = s->count;
+
+        if (mta && strcmp(mta, finders[i].mta) != 0)
+            continue;
+        fine = finders[i].find(s, places);
+        if (fine && places->usual && s->count == before)
+            fine = find_usual(s, backend_named(finders[i].mta));
+    }
+    if (!fine) {
+        lq_spools_free(s);
+        return error_memory(err);
+    }
+    *out = s;
+    return LQ_OK;
+}
+
+/* --- the public face --- */
+
+int lq_spools_find(struct lq_spools **out, const char *mta, struct lq_error *err)
+{
+    static const char *const postconf[] = { "/usr/sbin/postconf", "/usr/local/sbin/postconf", "/opt/sbin/postconf", NULL };
+    static const char *const exim[] = {
+        "/usr/sbin/exim4", "/usr/sbin/exim", "/usr/local/sbin/exim", "/usr/exim/bin/exim", "/usr/lib/exim", NULL
+    };
+    const struct find_places places = {
+        .postconf = postconf, .exim = exim, .sendmail_cf = sendmail_cf_files, .usual = true, .timeout_ms = TIMEOUT_MS,
+    };
+
+    return spools_find(out, mta, &places, err);
+}
+
+size_t lq_spools_count(const struct lq_spools *s)
+{
+    return s->count;
+}
+
+const char *lq_spools_dir(const struct lq_spools *s, size_t i)
+{
+    return i < s->count ? s->entries[i].dir : NULL;
+}
+
+const char *lq_spools_mta(const struct lq_spools *s, size_t i)
+{
+    return i < s->count ? s->entries[i].mta : NULL;
+}
+
+const char *lq_spools_origin(const struct lq_spools *s, size_t i)
+{
+    return i < s->count ? s->entries[i].origin : NULL;
+}
+
+void lq_spools_free(struct lq_spools *s)
+{
+    for (size_t i = 0; s && i < s->count; i++) {
+        free(s->entries[i].dir);
+        free(s->entries[i].origin);
+    }
+    free(s);
+}
