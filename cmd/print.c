@@ -441,8 +441,11 @@ static void lay_out(struct table *t)
 {
     const char *p = t->waiting.p, *end = p + t->waiting.n;
 
-    for (size_t i = 0; i < t->n; i++)
-        t->width[i] = t->header ? text_width(t->columns[i].title, strlen(t->columns[i].title)) : 1;
+    for (size_t i = 0; i < t->n; i++) {
+        size_t title = text_width(t->columns[i].title, strlen(t->columns[i].title));
+
+        t->width[i] = t->header && title > t->columns[i].least ? title : t->columns[i].least;
+    }
     while (p < end) {
         measure(t, p, end);
         for (size_t i = 0; i < t->n; i++)

@@ -73,6 +73,7 @@ struct table_column {
     const char *title;
     bool right;             /* aligned to the right */
     bool flexible;          /* may be cut when the terminal is too narrow, and is not padded far elsewhere */
+    size_t least;               /* never narrower than this */
     const char *(*paint)(const char *cell);     /* colour: what to print before the cell, or NULL */
 };
 

@@ -1,0 +1,56 @@
+/*
+ * Counting by key: a dictionary of texts in which each entry has a number, and sums over the messages that
+ * had it. Made for many different keys: 48 bytes an entry besides its text, of which at most 256
+ * bytes are kept (a 64-bit hash stands for the rest). Knows no record.
+ */
+#ifndef COUNT_H
+#define COUNT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Two entries every counter has. */
+enum { COUNT_ABSENT = 0, COUNT_UNREAD = 1, COUNT_FIRST = 2 };
+
+struct counted {
+    const char *text;           /* as it was first seen; not NUL-terminated; NULL for the two */
+    uint64_t bytes;             /* of the messages */
+    uint64_t hash;
+    uint32_t length;            /* of the whole text; more than count_kept() when it was cut */
+    uint32_t messages;
+    uint32_t message;           /* its last one, so that a message counts once */
+    uint32_t first, last;       /* arrival, epoch seconds; 0: not known */
+};
+
+struct counter {
+    bool fold;                  /* a-z and A-Z are the same: set before the first use */
+    /* its own: */
+    struct counted **blocks;    /* of COUNT_BLOCK entries each */
+    uint32_t n;
+    uint32_t *slots;            /* hash table of entry numbers */
+    uint32_t slot_count;        /* a power of two */
+    char **chunks;              /* texts */
+    size_t chunk_count, chunk_used;
+};
+
+/* One message, for count_add(). */
+struct sighting {
+    uint32_t message;           /* its number, from 1 */
+    uint32_t time;              /* arrival; 0: not known */
+    uint64_t bytes;
+};
+
+/* The number of this text's entry, which is made if there is none. */
+uint32_t count_key(struct counter *c, const char *p, size_t n);
+/* Add a message to an entry, unless it was the last one that was added there. */
+void count_add(struct counter *c, uint32_t entry, const struct sighting *s);
+struct counted *count_get(const struct counter *c, uint32_t entry);
+/* Bytes of the text that are there. */
+size_t count_kept(const struct counted *e);
+bool count_cut(const struct counted *e);
+/* Entries that have messages, most messages first, then most bytes, then by text: an array for free(). */
+uint32_t *count_sorted(const struct counter *c, size_t *n);
+void count_done(struct counter *c);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * What messages are grouped by: fields of the record and what is derived from them (networks, domains,
+ * ages, hours). Finds a key's value in a record and says how to show it.
+ */
+#ifndef KEY_H
+#define KEY_H
+
+#include "libqueue.h"
+#include "print.h"
+
+enum key_kind {
+    KEY_TEXT, KEY_NUMBER, KEY_USER, KEY_NETWORK, KEY_SENDER_DOMAIN, KEY_RECIPIENT, KEY_RECIPIENT_DOMAIN,
+    KEY_AGE, KEY_HOUR
+};
+
+struct key {
+    char name[40];              /* as the user wrote it */
+    enum key_kind kind;
+    enum lq_field field;
+    unsigned prefix4, prefix6;  /* KEY_NETWORK */
+};
+
+enum { KEY_VALUE_MAX = 64 };
+
+/* A value: p == NULL with absent or unread. Text that had to be made lives in the struct. */
+struct key_value {
+    enum lq_presence has;
+    struct lq_str text;
+    char made[KEY_VALUE_MAX];
+};
+
+/* Parse one name of n bytes: "client", "client/24", "sender.domain". LQ_OK; LQ_EINVAL with a sentence. */
+int key_parse(struct key *out, const char *name, size_t n, struct lq_error *err);
+/* What lq_scan_opts.fields must hold. */
+uint64_t key_fields(const struct key *k);
+/* True when each recipient has a value of its own. */
+bool key_per_recipient(const struct key *k);
+/* True when the values are numbers: text is decimal digits. */
+bool key_is_number(const struct key *k);
+/* True when values are shown in their own order, not by count. */
+bool key_has_order(const struct key *k);
+/* True when a-z and A-Z mean the same, as they do for the selectors. */
+bool key_folds(const struct key *k);
+/* recipient: which one, for keys of recipients. */
+void key_value(const struct key *k, const struct lq_record *r, size_t recipient, int64_t now, struct key_value *out);
+/* Append a value for people, escaped. how: ESCAPE_BLANKS where another column follows. */
+void key_show(struct text *t, const struct key *k, struct lq_str value, unsigned how);
+/* What people and programs call an age bucket: "1-5m" for 60. */
+const char *key_age_label(int64_t least);
+
+#endif

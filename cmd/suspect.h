@@ -1,0 +1,44 @@
+/*
+ * Who floods the queue: remembers of each message who it came from, and finds the one that most of them share.
+ * Says so only when it is clear. Knows no record; it is told entry numbers.
+ */
+#ifndef SUSPECT_H
+#define SUSPECT_H
+
+#include "select.h"
+#include "tally.h"
+
+/* What is remembered of a message, each the entry number in a tally. The first three can be named as suspect. */
+enum trait { TRAIT_USER, TRAIT_CLIENT, TRAIT_SENDER, TRAIT_SUBJECT, TRAIT_SIZE, TRAIT_COUNT };
+
+struct suspects {
+    struct trait_row {
+        uint32_t entry[TRAIT_COUNT];
+        uint32_t time;          /* arrival; 0: not known */
+    } **blocks;
+    uint32_t n;
+    bool two_users;             /* some message has an account and another local login */
+};
+
+struct suspect {
+    enum trait trait;
+    uint32_t entry;
+    uint32_t messages;
+    double share;               /* 0 to 1 */
+    uint32_t began;             /* when 99 % of them were still to come; 0: not known */
+    bool has_rate;
+    double rate;                /* a minute, since then */
+};
+
+void suspect_note(struct suspects *s, const uint32_t entry[TRAIT_COUNT], uint32_t time);
+/* False when nobody stands out. tallies: by trait. */
+bool suspect_find(const struct suspects *s, struct tally *const tallies[TRAIT_COUNT], struct suspect *out);
+/* Append "81 % of the queue: account user7, from 203.0.113.9, began 13:04:49, 340/min". */
+void suspect_sentence(struct text *t, const struct suspects *s, struct tally *const tallies[TRAIT_COUNT],
+                      const struct suspect *found);
+/* Append the mqgrep command that selects exactly these messages; false when none can be typed. */
+bool suspect_command(struct text *t, const struct suspects *s, struct tally *const tallies[TRAIT_COUNT],
+                     const struct suspect *found, const struct selection *sel);
+void suspect_done(struct suspects *s);
+
+#endif
