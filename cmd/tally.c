@@ -9,7 +9,6 @@
 
 int tally_parse(struct tally *t, const char *list, struct lq_error *err)
 {
-
     for (;;) {
         size_t n = strcspn(list, ",");
         int rc;
