@@ -19,3 +19,11 @@ find exim-copy/input exim-longcopy/input -name '*-[HD]' | while read -r file; do
 done
 # Short Postfix ids lie where their microseconds say.
 find postfix-copy/defer* -type f | awk -F/ '$(NF-1) != substr($NF, 1, 1)'
+
+# And every message of them is whole, for those who read queues.
+for mta in postfix exim sendmail; do
+    for spool in $mta-1 $mta-long $mta-copy $mta-longcopy; do
+        echo "$spool $("$MQGREP" --mta $mta --spool $spool -c) $("$MQGREP" --mta $mta --spool $spool --damaged -c)" \
+            "$("$MQGREP" --mta $mta --spool $spool -u user7@shop.example -c)"
+    done
+done

@@ -120,15 +120,14 @@ static void text(struct buf *b, const struct mail *m, const char *id)
     buf_free(&out);
 }
 
-/* The size record has a fixed width: it is written first, and filled in last. */
-static void put_sizes(struct buf *b, size_t content, size_t data, size_t rcpts)
+/* The size record has a fixed width: its place is kept at the start, and filled in last. */
+static void sizes(struct buf *b, size_t content, size_t data, size_t rcpts)
 {
-    struct buf sizes = { 0 };
+    struct buf field = { 0 };
 
-    buf_printf(&sizes, "%15zu %15zu %15zu %15d %15zu %15d", content, data, rcpts, 0, content, 0);
-    buf_reset(b);
-    put_record(b, 'C', sizes.p, sizes.n);
-    buf_free(&sizes);
+    buf_printf(&field, "%15zu %15zu %15zu %15d %15zu %15d", content, data, rcpts, 0, content, 0);
+    put_record(b, 'C', field.p, field.n);
+    buf_free(&field);
 }
 
 static void defer_log(struct flood *f, const struct mail *m, const char *path, const size_t *offsets)
@@ -145,15 +144,15 @@ static void defer_log(struct flood *f, const struct mail *m, const char *path, c
 void postfix_write(struct flood *f, const struct mail *m)
 {
     static const char *const queues[] = { "incoming", "active", "deferred", "hold" };
-    size_t offsets[MAX_RCPTS], data, content, whole;
-    struct buf file = { 0 }, id = { 0 }, path = { 0 }, hash = { 0 };
+    size_t offsets[MAX_RCPTS], data, content;
+    struct buf head = { 0 }, file = { 0 }, id = { 0 }, path = { 0 }, hash = { 0 };
 
     make_id(f, m, &id);
     if (m->state == MAIL_DEFERRED && !f->flat)
         buf_printf(&hash, "%c/", "0123456789ABCDEF"[m->usec >> 16]);
     else
         buf_put(&hash, "", 0);
-    put_sizes(&file, 0, 0, 0);
+    sizes(&file, 0, 0, 0);
     envelope(&file, m, id.p);
     for (size_t i = 0; i < m->rcpt_count; i++) {
         put(&file, 'O', m->rcpts[i]);
@@ -166,9 +165,8 @@ void postfix_write(struct flood *f, const struct mail *m)
     content = file.n - data;
     put(&file, 'X', "");
     put(&file, 'E', "");
-    whole = file.n;
-    put_sizes(&file, content, data, m->rcpt_count);
-    file.n = whole;
+    sizes(&head, content, data, m->rcpt_count);
+    memcpy(file.p, head.p, head.n);
 
     buf_printf(&path, "%s/%s%s", queues[m->state], hash.p, id.p);
     tree_file(&f->tree, path.p, &file, 0700, m->state == MAIL_DEFERRED ? m->next_attempt : m->when);
@@ -177,6 +175,7 @@ void postfix_write(struct flood *f, const struct mail *m)
         buf_printf(&path, "defer/%s%s", hash.p, id.p);
         defer_log(f, m, path.p, offsets);
     }
+    buf_free(&head);
     buf_free(&file);
     buf_free(&id);
     buf_free(&path);

@@ -95,7 +95,7 @@ static void headers(struct buf *b, const struct mail *m, const char *id)
 void sendmail_write(struct flood *f, const struct mail *m)
 {
     struct buf id = { 0 }, path = { 0 }, file = { 0 };
-    const unsigned queue = 1 + dice_below(&f->dice, QUEUES);
+    const unsigned queue = 1 + m->serial % QUEUES;
     const char type = m->state == MAIL_HELD ? 'h' : 'q';
 
     make_id(m, &id);

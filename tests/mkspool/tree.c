@@ -219,6 +219,7 @@ void tree_end(struct tree *t)
         free(d->path);
     }
     free(t->dirs);
+    set_times(t, ".", t->mtime);
     close(t->root);
 }
 
