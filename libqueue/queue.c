@@ -144,7 +144,7 @@ int lq_queue_open(struct lq_queue **out, const char *mta, const char *dir, const
 
 int lq_spools_open(struct lq_queue **out, const struct lq_spools *s, size_t i, const char *host, struct lq_error *err)
 {
-    const struct lq_backend *backend;
+    const struct lq_backend *backend = NULL;
     int rc;
 
     if (i >= lq_spools_count(s))
