@@ -1,11 +1,16 @@
 /*
- * Exim's spool files as bytes: what exim.c (places, files, locks) asks of exim_parse.c and exim_log.c (their meaning).
+ * Exim's spool files as bytes: what exim.c (places, files, locks) asks of exim_*.c (their meaning).
  */
 #ifndef EXIM_H
 #define EXIM_H
 
 #include "record.h"
 #include "source.h"
+
+static inline bool exim_digit(unsigned char c)
+{
+    return c >= '0' && c <= '9';
+}
 
 /* One message being read. All pointers are the caller's; zero the rest before the first call. */
 struct exim_parse {
@@ -37,6 +42,33 @@ void exim_parse_journal(struct exim_parse *p);
 void exim_parse_header(struct exim_parse *p);
 /* A message log: reasons of the record's recipients, last attempt. After exim_parse_header() of the same record. */
 void exim_parse_log(struct exim_parse *p);
+
+/* --- exim_done.c --- */
+
+/* Fields that need the addresses that are done. */
+#define EXIM_RECIPIENT_FIELDS                                                                      \
+    (LQ_FIELD_BIT(LQ_RECIPIENTS) | LQ_FIELD_BIT(LQ_RECIPIENTS_DONE) | LQ_FIELD_BIT(LQ_RECIPIENT) | \
+     LQ_FIELD_BIT(LQ_FLAGS) | LQ_FIELD_BIT(LQ_REASON) | LQ_FIELD_BIT(LQ_REASON_CLASS))
+
+/* Add an address to p->names; fold: its domain becomes lower case, as in journals. Beyond 8 MiB there is a problem instead. */
+void exim_done_add(struct exim_parse *p, struct bytes name, bool fold);
+/* All were added; now they can be looked up. */
+void exim_done_close(struct exim_parse *p);
+/* Byte for byte, or with the domain in lower case: a merged journal leaves only that form (4.96 then does not deliver). */
+bool exim_done_has(const struct exim_parse *p, struct bytes address);
+
+/* --- exim_rcpt.c --- */
+
+struct exim_recipient {
+    struct bytes address, orcpt;
+    int64_t parent;             /* index of the one_time parent in the list; negative: none */
+};
+/* False when the lengths in the line lie. */
+bool exim_split_recipient(struct bytes line, struct exim_recipient *out);
+/* The address in an ORCPT: without "rfc822;", +HH decoded (RFC 3461); in the record's arena. */
+struct lq_str exim_orcpt(struct lq_record *r, struct bytes orcpt);
+
+/* --- exim_parse.c, exim_log.c --- */
 
 /* The file of p->src could not be read to its end: a problem, and the section is broken. */
 void exim_unreadable(struct exim_parse *p, unsigned section);

@@ -53,7 +53,7 @@ static bool take_digits(struct bytes *b, size_t n, int *out)
     if (b->n < n)
         return false;
     for (size_t i = 0; i < n; i++) {
-        if (b->p[i] < '0' || b->p[i] > '9')
+        if (!exim_digit(b->p[i]))
             return false;
         v = v * 10 + (b->p[i] - '0');
     }
@@ -102,7 +102,7 @@ static bool take_stamp(struct bytes *b, struct stamp *out)
     out->tm.tm_mon -= 1;
     out->tm.tm_isdst = -1;
     if (take_char(&rest, '.'))          /* log_selector +millisec */
-        while (rest.n > 0 && rest.p[0] >= '0' && rest.p[0] <= '9')
+        while (rest.n > 0 && exim_digit(rest.p[0]))
             rest = bytes_skip(rest, 1);
     take_zone(&rest, out);
     *b = rest;
@@ -147,9 +147,9 @@ static bool take_defer(struct bytes line, size_t *at, int64_t *number, struct by
 static struct bytes host_text(struct bytes rest)
 {
     rest = bytes_skip(rest, bytes_find(rest, ']') + 1);
-    if (rest.n > 1 && rest.p[0] == ':' && rest.p[1] >= '0' && rest.p[1] <= '9') {
+    if (rest.n > 1 && rest.p[0] == ':' && exim_digit(rest.p[1])) {
         rest = bytes_skip(rest, 1);
-        while (rest.n > 0 && rest.p[0] >= '0' && rest.p[0] <= '9')
+        while (rest.n > 0 && exim_digit(rest.p[0]))
             rest = bytes_skip(rest, 1);
     }
     take_char(&rest, ':');

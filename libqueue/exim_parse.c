@@ -10,7 +10,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "addr.h"
@@ -22,18 +21,13 @@ enum {
     COUNT_MAX = 16384,          /* recipients that Exim reads (since 4.88), although it accepts and writes more */
     OLD_ACL_MAX = 16384,        /* data of an -acl item (to 4.60) */
     OLD_ACL_COUNT = 20,
-    SET_MAX = 8 << 20,          /* bytes of done addresses that are kept for comparison */
     LINE_NUMBERS_MAX = 1 << 20, /* beyond this offset a problem is not worth counting lines */
     PORT_MAX = 65535
 };
 
 enum seen {
-    SEEN_HOST = 1, SEEN_NAME = 2, SEEN_FIRST = 4, SEEN_LOOKUP_BAD = 8
+    SEEN_HOST = 1, SEEN_NAME = 2, SEEN_FIRST = 4, SEEN_LOOKUP_BAD = 8, SEEN_OWN = 16
 };
-
-#define RECIPIENT_FIELDS                                                                           \
-    (LQ_FIELD_BIT(LQ_RECIPIENTS) | LQ_FIELD_BIT(LQ_RECIPIENTS_DONE) | LQ_FIELD_BIT(LQ_RECIPIENT) | \
-     LQ_FIELD_BIT(LQ_FLAGS) | LQ_FIELD_BIT(LQ_REASON) | LQ_FIELD_BIT(LQ_REASON_CLASS))
 
 /* --- damage --- */
 
@@ -122,11 +116,6 @@ static bool is_space(unsigned char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-static bool is_digit(unsigned char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 /* A number as scanf reads it: white space and a sign may come first, anything may follow. */
 static bool take_integer(struct bytes *b, int64_t *out)
 {
@@ -151,7 +140,7 @@ static bool cut_number(struct bytes *b, int64_t *out)
 {
     size_t n = b->n;
 
-    while (n > 0 && (is_digit(b->p[n - 1]) || b->p[n - 1] == '-'))
+    while (n > 0 && (exim_digit(b->p[n - 1]) || b->p[n - 1] == '-'))
         n--;
     if (n == 0 || b->p[n - 1] != ' ' || !bytes_number(bytes_skip(*b, n), out))
         return false;
@@ -398,6 +387,7 @@ static const struct variable variables[] = {
     { NAME("received_time_usec"), .kind = TAKE, .take = take_usec },
     { NAME("frozen"), .kind = TAKE, .take = take_frozen },
     { NAME("deliver_firsttime"), SEEN, SEEN_FIRST },
+    { NAME("localerror"), SEEN, SEEN_OWN },
     { NAME("host_lookup_failed"), SEEN, SEEN_LOOKUP_BAD },
     { NAME("host_lookup_deferred"), SEEN, SEEN_LOOKUP_BAD },
     { NAME("smtputf8"), FLAG, FLAG_SMTPUTF8 },
@@ -463,7 +453,8 @@ static void conclude(struct exim_parse *p)
     bool first = p->seen & SEEN_FIRST && !p->tried;
 
     if (!(p->seen & SEEN_HOST)) {
-        record_flag(r, FLAG_LOCAL);
+        if (!(p->seen & SEEN_OWN))      /* Exim's own bounces nobody submitted */
+            record_flag(r, FLAG_LOCAL);
         if (p->login.p) {
             record_set_text(r, LQ_LOCAL_USER, p->login.p, p->login.n);
             record_set_number(r, LQ_LOCAL_UID, p->uid);
@@ -507,110 +498,7 @@ static bool read_variables(struct exim_parse *p, struct bytes *line)
     return false;
 }
 
-/* --- the addresses that are done: tree and journal --- */
-
-struct node {
-    uint32_t at, n;             /* in names */
-};
-
-/* Domain in lower case from `fold` on: so journals name addresses, and Exim compares. */
-struct key {
-    struct bytes address;
-    size_t fold;
-};
-
-static size_t domain_at(struct bytes address)
-{
-    struct bytes domain = addr_domain(address);
-
-    return address.n - domain.n;
-}
-
-static void set_add(struct exim_parse *p, struct bytes name, bool fold)
-{
-    struct node node = { (uint32_t)p->names->n, (uint32_t)name.n };
-
-    if (!(p->want & RECIPIENT_FIELDS) || name.n == 0)
-        return;
-    if (p->names->n + p->nodes->n + name.n > SET_MAX) {
-        if (!p->not_first)
-            record_problem(p->rec, "%s%s%s: more than %d bytes of delivered addresses: some recipients may be done",
-                           p->dir, *p->dir ? "/" : "", p->name, (int)SET_MAX);
-        p->not_first = true;
-        record_broken(p->rec, SEC_CONTROL);
-        return;
-    }
-    buf_add(p->names, name.p, name.n);
-    buf_add(p->nodes, &node, sizeof(node));
-    if (p->names->failed || p->nodes->failed) {
-        record_broken(p->rec, SEC_CONTROL);
-        return;
-    }
-    if (fold)
-        for (size_t i = domain_at(name); i < name.n; i++)
-            p->names->p[node.at + i] = (char)ascii_lower((unsigned char)p->names->p[node.at + i]);
-}
-
-static size_t set_count(const struct exim_parse *p)
-{
-    return p->nodes->failed || p->names->failed ? 0 : p->nodes->n / sizeof(struct node);
-}
-
-static int by_name(const void *x, const void *y, void *names)
-{
-    const struct node *a = x, *b = y;
-    int d = memcmp((char *)names + a->at, (char *)names + b->at, a->n < b->n ? a->n : b->n);
-
-    return d ? d : (a->n > b->n) - (a->n < b->n);
-}
-
-/* Sorted, because a tree may hold 200,000 and a stranger chose their names. */
-static void set_close(struct exim_parse *p)
-{
-    if (set_count(p) > 1)
-        qsort_r(p->nodes->p, set_count(p), sizeof(struct node), by_name, p->names->p);
-}
-
-static int compare(const struct key *key, const unsigned char *name, size_t n)
-{
-    size_t less = key->address.n < n ? key->address.n : n;
-
-    for (size_t i = 0; i < less; i++) {
-        unsigned char c = key->address.p[i];
-
-        if (i >= key->fold)
-            c = ascii_lower(c);
-        if (c != name[i])
-            return c < name[i] ? -1 : 1;
-    }
-    return (key->address.n > n) - (key->address.n < n);
-}
-
-static bool set_has_key(const struct exim_parse *p, const struct key *key)
-{
-    const struct node *nodes = (const struct node *)(void *)p->nodes->p;
-    size_t low = 0, high = set_count(p);
-
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-        int d = compare(key, (unsigned char *)p->names->p + nodes[mid].at, nodes[mid].n);
-
-        if (d == 0)
-            return true;
-        if (d < 0)
-            high = mid;
-        else
-            low = mid + 1;
-    }
-    return false;
-}
-
-/* Byte for byte, or with the domain in lower case: a merged journal leaves only that form (4.96 then does not deliver). */
-static bool set_has(const struct exim_parse *p, struct bytes address)
-{
-    return set_count(p) > 0 && (set_has_key(p, &(struct key){ address, address.n }) ||
-                                set_has_key(p, &(struct key){ address, domain_at(address) }));
-}
+/* --- the addresses that are done: journal and tree --- */
 
 void exim_parse_journal(struct exim_parse *p)
 {
@@ -619,12 +507,14 @@ void exim_parse_journal(struct exim_parse *p)
 
     p->off = 0;
     while ((end = source_line(p->src, &p->off, &line)) == LINE_WHOLE)
-        set_add(p, line, true);
+        exim_done_add(p, line, true);
     if (p->src->error) {
         ended(p, "");
     } else if (end != LINE_NONE) {
         /* Exim cuts such a name short when it merges it, so it delivers there again. */
         problem(p, p->off - line.n, end == LINE_PIECE ? "a name without end" : "the last name is cut short");
+        if (end == LINE_PIECE)
+            record_broken(p->rec, SEC_CONTROL);
     }
 }
 
@@ -645,7 +535,7 @@ static bool read_tree(struct exim_parse *p, struct bytes line)
             return false;
         }
         pending += (line.p[0] == 'Y') + (line.p[1] == 'Y');
-        set_add(p, bytes_skip(line, 3), false);
+        exim_done_add(p, bytes_skip(line, 3), false);
         if (--pending == 0)
             return true;
         if (!next_line(p, &line, "the tree of delivered addresses", LINE_SHORT))
@@ -655,133 +545,15 @@ static bool read_tree(struct exim_parse *p, struct bytes line)
 
 /* --- recipients --- */
 
-struct recipient {
-    struct bytes address, orcpt;
-    int64_t parent;             /* index of the one_time parent in the list; negative: none */
-};
-
-/* Cut " TEXT LEN,VALUE" off the end, TEXT being LEN bytes long: a block of the Exim 4 form. */
-static bool cut_block(struct bytes *line, struct bytes *text, int64_t *value)
-{
-    struct bytes numbers;
-    int64_t len;
-    size_t n = line->n;
-
-    while (n > 0 && (is_digit(line->p[n - 1]) || line->p[n - 1] == ',' || line->p[n - 1] == '-'))
-        n--;
-    numbers = bytes_skip(*line, n);
-    if (n == 0 || line->p[n - 1] != ' ' || !bytes_take_number(&numbers, &len) || numbers.n == 0 || numbers.p[0] != ',' ||
-        !bytes_number(bytes_skip(numbers, 1), value))
-        return false;
-    n--;
-    /* One blank must be left before the text, and an address before that. */
-    if ((uint64_t)len + 2 > n || line->p[n - (size_t)len - 1] != ' ')
-        return false;
-    *text = bytes_from(line->p + n - len, (size_t)len);
-    line->n = n - (size_t)len - 1;
-    return true;
-}
-
-/* "ADDR ORCPT OLEN,DSN ERRTO ELEN,PNO#3"; #1 (to 4.85) has the last block only. */
-static bool split_current(struct bytes line, int64_t bits, struct recipient *out)
-{
-    struct bytes errors_to;
-    int64_t dsn;
-
-    if (bits & 1 && !cut_block(&line, &errors_to, &out->parent))
-        return false;
-    if (bits & 2 && !cut_block(&line, &out->orcpt, &dsn))
-        return false;
-    out->address = line;
-    return true;
-}
-
-/* Exim 3: "ADDR n,PNO,n", where a blank stands before the numbers. */
-static void split_exim3(struct bytes line, struct recipient *out)
-{
-    struct bytes numbers;
-    int64_t first, parent;
-    size_t n = line.n;
-
-    while (n > 0 && (is_digit(line.p[n - 1]) || line.p[n - 1] == ','))
-        n--;
-    if (n < 2 || line.p[n - 1] != ' ')
-        return;
-    numbers = bytes_skip(line, n);
-    out->address.n = n - 1;
-    if (bytes_take_number(&numbers, &first) && numbers.n > 0 && numbers.p[0] == ',') {
-        numbers = bytes_skip(numbers, 1);
-        if (bytes_take_number(&numbers, &parent))
-            out->parent = parent;
-    }
-}
-
-/* The end of the line tells the variant. False when its lengths lie. */
-static bool split_recipient(struct bytes line, struct recipient *out)
-{
-    size_t n = line.n;
-    int64_t number;
-
-    *out = (struct recipient){ .address = line, .orcpt = { NULL, 0 }, .parent = -1 };
-    while (n > 0 && is_digit(line.p[n - 1]))
-        n--;
-    if (n < 2 || n == line.n || !bytes_number(bytes_skip(line, n), &number))
-        return true;
-    switch (line.p[n - 1]) {
-    case '#':
-        return split_current(bytes_from(line.p, n - 1), number, out);
-    case ',':
-        split_exim3(line, out);
-        return true;
-    case ' ':       /* early Exim 4 */
-        out->address.n = n - 1;
-        out->parent = number;
-        return true;
-    default:
-        return true;
-    }
-}
-
-static int hex(unsigned char c)
-{
-    c = ascii_lower(c);
-    return is_digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* The address in an ORCPT: without "rfc822;", +HH decoded (RFC 3461). In place, in the record's own copy. */
-static struct lq_str decode_orcpt(struct exim_parse *p, struct bytes orcpt)
-{
-    const struct bytes type = BYTES("rfc822;");
-    struct lq_str s;
-    char *to;
-
-    if (orcpt.n >= type.n && bytes_ieq(bytes_from(orcpt.p, type.n), type))
-        orcpt = bytes_skip(orcpt, type.n);
-    s = record_copy(p->rec, orcpt.p, orcpt.n);
-    if (!s.p)
-        return s;
-    to = (char *)s.p;
-    for (size_t i = 0; i < s.n; i++) {
-        int high = s.p[i] == '+' && i + 2 < s.n ? hex((unsigned char)s.p[i + 1]) : -1;
-        int low = high >= 0 ? hex((unsigned char)s.p[i + 2]) : -1;
-
-        *to++ = low >= 0 ? (char)(high << 4 | low) : s.p[i];
-        i += low >= 0 ? 2 : 0;
-    }
-    *to = '\0';
-    s.n = (size_t)(to - s.p);
-    return s;
-}
-
 static bool same(struct lq_str a, struct lq_str b)
 {
     return a.n == b.n && memcmp(a.p, b.p, a.n) == 0;
 }
 
 /* addresses: a struct lq_str for each recipient so far, because a one_time child names its parent by number. */
-static void add_recipient(struct exim_parse *p, const struct recipient *rcpt, struct buf *addresses)
+static void add_recipient(struct exim_parse *p, const struct exim_recipient *rcpt, struct buf *addresses)
 {
-    bool done = set_has(p, rcpt->address);
+    bool done = exim_done_has(p, rcpt->address);
     struct lq_recipient *item = record_add_recipient(p->rec, done ? &p->rec->done : &p->rec->recipients);
     struct lq_str none = { NULL, 0 }, orig = none;
 
@@ -791,7 +563,7 @@ static void add_recipient(struct exim_parse *p, const struct recipient *rcpt, st
     }
     item->address = record_copy(p->rec, rcpt->address.p, rcpt->address.n);
     if (rcpt->orcpt.n > 0)
-        orig = decode_orcpt(p, rcpt->orcpt);
+        orig = exim_orcpt(p->rec, rcpt->orcpt);
     else if (rcpt->parent >= 0 && (uint64_t)rcpt->parent < addresses->n / sizeof(orig))
         memcpy(&orig, addresses->p + (size_t)rcpt->parent * sizeof(orig), sizeof(orig));
     if (orig.p && item->address.p && !same(orig, item->address))
@@ -801,14 +573,17 @@ static void add_recipient(struct exim_parse *p, const struct recipient *rcpt, st
 
 static void read_recipient(struct exim_parse *p, struct bytes line, struct buf *addresses)
 {
-    struct recipient rcpt;
+    struct exim_recipient rcpt;
     bool nul = memchr(line.p, '\0', line.n);
 
-    if (!split_recipient(line, &rcpt)) {
+    if (!exim_split_recipient(line, &rcpt)) {
+        const struct lq_str none = { NULL, 0 };
+
+        buf_add(addresses, &none, sizeof(none));
         lose(p, p->at, "the lengths in a recipient's line are wrong");
         return;
     }
-    if (p->want & RECIPIENT_FIELDS)
+    if (p->want & EXIM_RECIPIENT_FIELDS)
         add_recipient(p, &rcpt, addresses);
     if (nul)
         refuse(p, p->at, "NUL in a recipient");
@@ -843,7 +618,7 @@ static bool read_recipients(struct exim_parse *p, struct buf *addresses)
     if (!next_line(p, &line, "the end of the recipients", LINE_LONG))
         return false;
     if (line.n > 0) {
-        bool item = is_digit(line.p[0]);
+        bool item = exim_digit(line.p[0]);
 
         lose(p, p->at, "the empty line before the header is missing");
         p->off = p->at;
@@ -897,7 +672,7 @@ enum exim_item exim_header_item(struct source *src, uint64_t *off, uint64_t *liv
     *live = 0;
     if (!at)
         return src->error ? EXIM_ITEM_SHORT : EXIM_ITEM_END;
-    for (; digits < got && digits < HEAD && is_digit(at[digits]); digits++)
+    for (; digits < got && digits < HEAD && exim_digit(at[digits]); digits++)
         n = n * 10 + (uint64_t)(at[digits] - '0');
     if (digits == 0)
         return EXIM_ITEM_BAD;
@@ -959,7 +734,7 @@ void exim_parse_header(struct exim_parse *p)
     if (!read_name(p) || !read_login(p) || !read_sender(p) || !read_times(p) || !read_variables(p, &line) ||
         !read_tree(p, line))
         return;
-    set_close(p);
+    exim_done_close(p);
     if (read_recipients(p, &addresses))
         read_headers(p);
     buf_done(&addresses);
@@ -978,7 +753,7 @@ bool exim_id_time(struct bytes id, int64_t *out)
     for (size_t i = 0; i < 6; i++) {
         unsigned char c = id.p[i];
 
-        if (is_digit(c))
+        if (exim_digit(c))
             t = t * 62 + (c - '0');
         else if (c >= 'A' && c <= 'Z')
             t = t * 62 + (c - 'A' + 10);

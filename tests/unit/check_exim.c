@@ -433,7 +433,6 @@ static const struct {
       "local_uid 107\n"
       "to sender@example.org\n"
       "flag bounce\n"
-      "flag local\n"
       "live 301 of 301\n" },
     { "old styles", "1AbCdE-000123-9Z", TEXT(old_header), { NULL, 0 },
       "state deferred\n"
