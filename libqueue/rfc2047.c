@@ -416,7 +416,7 @@ void header_decode(struct bytes unfolded, struct buf *out)
         size_t before = out->n;
 
         /* White space between two words belongs to the encoding, before anything else it is text. */
-        if (!(after_word && word == blanks))
+        if (!(after_word && found && word == blanks))
             buf_add(out, unfolded.p + at, word - at);
         if (word == unfolded.n)
             return;
