@@ -765,7 +765,7 @@ static void missing_df(struct reading *rd, const char *where)
     record_broken(r, SEC_SIZE);
     if (r->scratch[NOTE_RECEIVING])
         return;
-    if (reading_stat(rd, key, &st) == FILE_GONE) {
+    if (file_stat(rd->spool->dirs[key->dir].fd, key->name, &st) == FILE_GONE) {
         rd->vanished = true;
         return;
     }

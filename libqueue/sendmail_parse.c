@@ -723,7 +723,7 @@ static void take_all(struct parse *p)
         }
         if (rec.n > 0 && rec.p[0] == '.')
             p->ended = true;
-        else if (end == LINE_LAST && p->version_seen)
+        else if (end == LINE_LAST && (p->version_seen || p->at == 0))
             return;             /* cut in the middle of a record: being written, or truncated */
         else if (rec.n == 0)
             refuse(p, "empty line");

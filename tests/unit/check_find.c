@@ -1,0 +1,225 @@
+/* Finding spools: programs of our own that answer, lie, fail, hang or talk too much; configuration files; usual places. */
+#include <check.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "find.h"
+
+static char root[64], program[128], other[128], cf[128];
+
+static void make_root(void)
+{
+    strcpy(root, "/tmp/check-find-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(root));
+    snprintf(program, sizeof(program), "%s/program", root);
+    snprintf(other, sizeof(other), "%s/other", root);
+    snprintf(cf, sizeof(cf), "%s/sendmail.cf", root);
+    for (const char *const *d = (const char *const[]){ "a", "b", "c", NULL }; *d; d++) {
+        char path[128];
+
+        snprintf(path, sizeof(path), "%s/%s", root, *d);
+        ck_assert_int_eq(mkdir(path, 0700), 0);
+    }
+}
+
+static void remove_root(void)
+{
+    char command[200];
+
+    snprintf(command, sizeof(command), "rm -rf '%s'", root);
+    ck_assert_int_eq(system(command), 0);
+}
+
+/* Write a text in which % stands for the root. */
+static void put(const char *path, const char *text, int mode)
+{
+    FILE *f = fopen(path, "w");
+
+    ck_assert_ptr_nonnull(f);
+    for (; *text; text++) {
+        if (*text == '%')
+            fputs(root, f);
+        else
+            fputc(*text, f);
+    }
+    fclose(f);
+    ck_assert_int_eq(chmod(path, (mode_t)mode), 0);
+}
+
+/* "postfix:%/a postconf" for each found, in order. */
+static char *found(const char *mta, const struct find_places *places)
+{
+    static char text[2000];
+    struct lq_error err = { 0 };
+    struct lq_spools *s;
+    size_t n = 0;
+
+    ck_assert_msg(spools_find(&s, mta, places, &err) == LQ_OK, "%s", err.text);
+    text[0] = '\0';
+    for (size_t i = 0; i < lq_spools_count(s); i++) {
+        const char *dir = lq_spools_dir(s, i), *origin = lq_spools_origin(s, i);
+
+        ck_assert_uint_eq(strncmp(dir, root, strlen(root)), 0);
+        n += (size_t)snprintf(text + n, sizeof(text) - n, "%s:%s %s\n", lq_spools_mta(s, i), dir + strlen(root),
+                              strncmp(origin, root, strlen(root)) == 0 ? origin + strlen(root) : origin);
+    }
+    ck_assert_ptr_null(lq_spools_dir(s, lq_spools_count(s)));
+    lq_spools_free(s);
+    return text;
+}
+
+static const char *const programs[] = { other, program, NULL };
+static const char *const cfs[] = { "/nowhere/sendmail.cf", cf, NULL };
+
+static const struct { const char *name, *script, *expected; } postconf_rows[] = {
+    { "one instance", "[ \"$*\" = '-h queue_directory multi_instance_directories' ] && printf '%/a\\n\\n'", "postfix:/a postconf\n" },
+    { "instances", "case \"$*\" in '-c /etc/postfix-b -h queue_directory') echo %/b;; '-c /etc/postfix-c -h queue_directory') echo %/c;;"
+      " -c*) exit 1;; *) printf '%/a\\n/etc/postfix-b, /etc/postfix-c relative /etc/postfix-d\\n';; esac",
+      "postfix:/a postconf\npostfix:/b postconf\npostfix:/c postconf\n" },
+    { "the same directory twice", "case \"$*\" in -c*) echo %/a/../a;; *) printf '%/a\\n/etc/postfix-b\\n';; esac", "postfix:/a postconf\n" },
+    { "a parameter inside", "case \"$*\" in -h*) printf '$base/a\\n\\n';; -xh*) printf '%/a\\n\\n';; esac", "postfix:/a postconf\n" },
+    { "a parameter that stays", "printf '$base/a\\n\\n'", "" },
+    { "no such directory", "printf '%/nowhere\\n\\n'", "" },
+    { "relative", "cd %; printf 'a\\n\\n'", "" },
+    { "not a directory", "printf '%/program\\n\\n'", "" },
+    { "fails", "printf '%/a\\n\\n'; exit 1", "" },
+    { "dies", "printf '%/a\\n\\n'; kill -9 $$", "" },
+    { "says nothing", "exit 0", "" },
+    { "without a newline", "printf %/a", "postfix:/a postconf\n" },
+    { "NUL in the answer", "printf '%/a\\0\\n'", "" },
+    { "talks too much", "printf '%/a\\n\\n'; while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx || exit 1; done", "" },
+    { "closes its output and stays", "printf '%/a\\n\\n'; exec >&- 2>&-; exec sleep 60", "" },
+    { "hangs", "printf '%/a\\n\\n'; exec sleep 60", "" },
+    { "a clean environment", "[ -z \"$SECRET\" ] && [ \"$LC_ALL\" = C ] && [ \"$(cat)\" = '' ] && printf '%/a\\n\\n'", "postfix:/a postconf\n" },
+    { "complaints are not read", "echo warning >&2; printf '%/a\\n\\n'", "postfix:/a postconf\n" },
+};
+
+static void put_program(const char *script)
+{
+    char text[2000];
+
+    snprintf(text, sizeof(text), "#!/bin/sh\n%s\n", script);
+    put(program, text, 0755);
+}
+
+START_TEST(postconf)
+{
+    struct find_places places = { .postconf = programs, .timeout_ms = 30000 };
+
+    /* The two that only a limit ends: a short one is enough for them, a long one keeps slow machines from failing the others. */
+    if (strstr(postconf_rows[_i].script, "sleep"))
+        places.timeout_ms = 300;
+    setenv("SECRET", "x", 1);
+    put_program(postconf_rows[_i].script);
+    ck_assert_str_eq(found(NULL, &places), postconf_rows[_i].expected);
+    ck_assert_str_eq(found("postfix", &places), postconf_rows[_i].expected);
+    ck_assert_str_eq(found("exim", &places), "");
+}
+END_TEST
+
+static const struct { const char *name, *script, *expected; } exim_rows[] = {
+    { "value alone", "[ \"$*\" = '-n -bP spool_directory' ] && echo %/a", "exim:/a exim -bP\n" },
+    { "name and value", "echo 'spool_directory = %/a '", "exim:/a exim -bP\n" },
+    { "fails", "echo 'Exim configuration error'; exit 1", "" },
+    { "an error on standard output", "echo 'spool_directory is not a known option'", "" },
+};
+
+START_TEST(exim)
+{
+    const struct find_places places = { .exim = programs, .timeout_ms = 30000 };
+
+    put_program(exim_rows[_i].script);
+    ck_assert_str_eq(found(NULL, &places), exim_rows[_i].expected);
+}
+END_TEST
+
+START_TEST(child_status_taken_by_the_host)
+{
+    const struct find_places places = { .exim = programs, .timeout_ms = 30000 };
+
+    put_program("echo %/a");
+    signal(SIGCHLD, SIG_IGN);
+    ck_assert_str_eq(found(NULL, &places), "exim:/a exim -bP\n");
+    signal(SIGCHLD, SIG_DFL);
+}
+END_TEST
+
+static const struct { const char *name, *text, *expected; } cf_rows[] = {
+    { "one directory", "O QueueDirectory=%/a\n", "sendmail:/a /sendmail.cf\n" },
+    { "several directories", "O QueueDirectory=%/a/q*\n", "sendmail:/a /sendmail.cf\n" },
+    { "old form", "OQ%/b\n", "sendmail:/b /sendmail.cf\n" },
+    { "groups below the base", "O QueueDirectory=%/a/q*\nQx, P=%/a/x\n", "sendmail:/a /sendmail.cf\n" },
+    { "no queue", "O Timeout.ident=5s\n", "" },
+    { "no such directory", "O QueueDirectory=%/nowhere\n", "" },
+};
+
+START_TEST(sendmail)
+{
+    const struct find_places places = { .sendmail_cf = cfs };
+
+    put(cf, cf_rows[_i].text, 0600);
+    ck_assert_str_eq(found(NULL, &places), cf_rows[_i].expected);
+}
+END_TEST
+
+START_TEST(nothing_installed)
+{
+    const struct find_places places = { .postconf = programs, .exim = programs, .sendmail_cf = cfs, .timeout_ms = 1000 };
+
+    ck_assert_str_eq(found(NULL, &places), "");
+    put(program, "not a program", 0600);
+    ck_assert_str_eq(found(NULL, &places), "");
+}
+END_TEST
+
+START_TEST(all_three)
+{
+    const struct find_places places = { .postconf = programs, .exim = programs, .sendmail_cf = cfs, .timeout_ms = 30000 };
+
+    put_program("case \"$*\" in *spool*) echo %/a;; *) printf '%/b\\n\\n';; esac");
+    put(cf, "O QueueDirectory=%/c/*\n", 0600);
+    ck_assert_str_eq(found(NULL, &places), "exim:/a exim -bP\npostfix:/b postconf\nsendmail:/c /sendmail.cf\n");
+}
+END_TEST
+
+START_TEST(unknown_mta)
+{
+    const struct find_places places = { .timeout_ms = 1 };
+    struct lq_error err = { 0 };
+    struct lq_spools *s = NULL;
+
+    ck_assert_int_eq(spools_find(&s, "qmail", &places, &err), LQ_EINVAL);
+    ck_assert_ptr_null(s);
+    ck_assert_ptr_nonnull(strstr(err.text, "qmail"));
+}
+END_TEST
+
+#define COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
+
+int main(void)
+{
+    Suite *s = suite_create("find");
+    TCase *tc = tcase_create("find");
+    SRunner *runner;
+    int failed;
+
+    tcase_set_timeout(tc, 120);
+    tcase_add_checked_fixture(tc, make_root, remove_root);
+    tcase_add_loop_test(tc, postconf, 0, COUNT(postconf_rows));
+    tcase_add_loop_test(tc, exim, 0, COUNT(exim_rows));
+    tcase_add_test(tc, child_status_taken_by_the_host);
+    tcase_add_loop_test(tc, sendmail, 0, COUNT(cf_rows));
+    tcase_add_test(tc, nothing_installed);
+    tcase_add_test(tc, all_three);
+    tcase_add_test(tc, unknown_mta);
+    suite_add_tcase(s, tc);
+    runner = srunner_create(s);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
