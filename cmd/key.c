@@ -111,6 +111,11 @@ bool key_has_order(const struct key *k)
     return k->kind == KEY_AGE || k->kind == KEY_HOUR;
 }
 
+bool key_needs_now(const struct key *k)
+{
+    return k->kind == KEY_AGE;
+}
+
 bool key_folds(const struct key *k)
 {
     return !key_is_number(k);

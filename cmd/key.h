@@ -39,6 +39,8 @@ bool key_per_recipient(const struct key *k);
 bool key_is_number(const struct key *k);
 /* True when values are shown in their own order, not by count. */
 bool key_has_order(const struct key *k);
+/* True when key_value() looks at its `now`. */
+bool key_needs_now(const struct key *k);
 /* True when a-z and A-Z mean the same, as they do for the selectors. */
 bool key_folds(const struct key *k);
 /* recipient: which one, for keys of recipients. */

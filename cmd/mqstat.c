@@ -67,6 +67,7 @@ struct stat_run {
     struct queue_sum {
         uint64_t messages, bytes;
     } *queues;
+    bool keys_need_now;
     struct tally by_keys, by_state, by_top[TOP_COUNT];
     uint64_t recently[RECENT];
     struct suspects suspects;
@@ -158,15 +159,13 @@ static struct sighting sighting_of(struct stat_run *s, const struct lq_record *r
     return seen;
 }
 
-static void count_totals(struct stat_run *s, const struct sighting *seen, int64_t now)
+static void count_totals(struct stat_run *s, const struct sighting *seen)
 {
     s->bytes += seen->bytes;
     s->queues[s->walk.index].messages++;
     s->queues[s->walk.index].bytes += seen->bytes;
     if (seen->time && (!s->oldest || seen->time < s->oldest))
         s->oldest = seen->time;
-    for (size_t i = 0; i < RECENT; i++)
-        s->recently[i] += seen->time && now - seen->time <= recent[i];
 }
 
 /* Both an account and a login of its own: -u would select the message by either. */
@@ -177,13 +176,13 @@ static bool has_two_users(const struct lq_record *r)
     return a.p && b.p && !(a.n == b.n && memcmp(a.p, b.p, a.n) == 0);
 }
 
-static void count_screen(struct stat_run *s, const struct lq_record *r, const struct sighting *seen, int64_t now)
+static void count_screen(struct stat_run *s, const struct lq_record *r, const struct sighting *seen)
 {
     uint32_t entries[TRAIT_COUNT];
 
     for (int i = 0; i < TRAIT_COUNT; i++)
-        entries[i] = tally_add(&s->by_top[i], r, now, seen);
-    tally_add(&s->by_top[TOP_DOMAIN], r, now, seen);
+        entries[i] = tally_add(&s->by_top[i], r, 0, seen);
+    tally_add(&s->by_top[TOP_DOMAIN], r, 0, seen);
     suspect_note(&s->suspects, entries, seen->time);
     s->suspects.two_users |= has_two_users(r);
     sample_take(&s->sample, r, s->walk.index, s->messages);
@@ -191,17 +190,16 @@ static void count_screen(struct stat_run *s, const struct lq_record *r, const st
 
 static void count_message(struct stat_run *s, const struct lq_record *r)
 {
-    int64_t now = select_now(&s->sel, s->walk.index);
     struct sighting seen;
 
     s->messages++;
     seen = sighting_of(s, r);
-    count_totals(s, &seen, now);
-    tally_add(&s->by_state, r, now, &seen);
+    count_totals(s, &seen);
+    tally_add(&s->by_state, r, 0, &seen);
     if (s->by)
-        tally_add(&s->by_keys, r, now, &seen);
+        tally_add(&s->by_keys, r, s->keys_need_now ? select_now(&s->sel, s->walk.index) : 0, &seen);
     else
-        count_screen(s, r, &seen, now);
+        count_screen(s, r, &seen);
 }
 
 static uint64_t fields_wanted(const struct stat_run *s)
@@ -216,6 +214,30 @@ static uint64_t fields_wanted(const struct stat_run *s)
     return fields;
 }
 
+/*
+ * Where ages count from is asked after the scan, when the times of the files have been seen. Messages were noted
+ * queue by queue.
+ */
+static void count_ages(struct stat_run *s)
+{
+    uint32_t from = 0;
+
+    if (s->by && !s->keys_need_now) {
+        s->now = s->sel.fixed_now ? s->sel.now : time(NULL);    /* only decides how times are shortened */
+        return;
+    }
+    for (size_t i = 0; i < s->sel.queue_count; i++) {
+        int64_t now = select_now(&s->sel, i);
+
+        if (now > s->now)
+            s->now = now;
+        for (size_t k = 0; k < RECENT; k++)
+            s->recently[k] += suspect_recent(&s->suspects, from, (uint32_t)s->queues[i].messages, now, recent[k]);
+        from += (uint32_t)s->queues[i].messages;
+    }
+    select_say_ages(&s->sel);
+}
+
 static void count_messages(struct stat_run *s)
 {
     const struct lq_record *rec;
@@ -224,6 +246,7 @@ static void count_messages(struct stat_run *s)
     while (walk_next(&s->walk, &rec) == LQ_OK)
         count_message(s, rec);
     walk_end(&s->walk);
+    count_ages(s);
 }
 
 /* --- reasons, from the sample --- */
@@ -250,7 +273,6 @@ static void read_reasons_of(struct stat_run *s, size_t queue)
         .filter = filter,
         .fields = tally_fields(t) | LQ_FIELD_BIT(LQ_ARRIVAL_TIME) | LQ_FIELD_BIT(LQ_MESSAGE_SIZE),
         .threads = (unsigned)s->sel.threads,
-        .now = select_now(&s->sel, queue),
     };
     const struct lq_record *rec;
     struct lq_scan *scan;
@@ -261,7 +283,7 @@ static void read_reasons_of(struct stat_run *s, size_t queue)
             struct sighting seen = sighting_of(s, rec);
 
             seen.message = (uint32_t)++s->sampled;
-            tally_add(t, rec, opts.now, &seen);
+            tally_add(t, rec, 0, &seen);
         }
         lq_scan_end(scan);
     }
@@ -717,6 +739,8 @@ static bool prepare(struct stat_run *s)
         report(REPORT_FAILED, "-k: %s", err.text);
         return false;
     }
+    for (size_t i = 0; i < s->by_keys.n; i++)
+        s->keys_need_now |= key_needs_now(&s->by_keys.keys[i]);
     for (int i = 0; i < TOP_COUNT; i++)
         if (tally_parse(&s->by_top[i], tops[i].key, &err) < 0)
             return false;
@@ -740,14 +764,11 @@ static void print(struct stat_run *s)
 
 static bool run(struct stat_run *s)
 {
-    if (!prepare(s) || !select_open(&s->sel, true))
+    if (!prepare(s) || !select_open(&s->sel, false))
         return false;
     s->queues = calloc(s->sel.queue_count, sizeof(*s->queues));
     if (!s->queues)
         report_no_memory();
-    for (size_t i = 0; i < s->sel.queue_count; i++)
-        if (select_now(&s->sel, i) > s->now)
-            s->now = select_now(&s->sel, i);
     count_messages(s);
     read_reasons(s);
     print(s);

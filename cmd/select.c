@@ -247,8 +247,11 @@ int64_t select_now(struct selection *s, size_t i)
     return t->now;
 }
 
-static void say_now(struct selection *s)
+void select_say_ages(struct selection *s)
 {
+    if (s->ages_said)
+        return;
+    s->ages_said = true;
     for (size_t i = 0; i < s->queue_count; i++) {
         struct text when = { 0 };
         int64_t now = select_now(s, i);
@@ -274,7 +277,7 @@ bool select_open(struct selection *s, bool ages)
     else
         open_found(s);
     if (ages || asks_age(s))
-        say_now(s);
+        select_say_ages(s);
     return s->queue_count > 0;
 }
 

@@ -42,6 +42,7 @@ struct selection {
     unsigned long threads;
     bool fixed_now;
     int64_t now;
+    bool ages_said;
     struct taken *queues;
     size_t queue_count;
 };
@@ -58,8 +59,10 @@ int select_operand(struct selection *s, const char *word, struct lq_error *err);
  * opened is reported; false when nothing is left to look at.
  */
 bool select_open(struct selection *s, bool ages);
-/* Where ages of queue i count from. */
+/* Where ages of queue i count from. Of a spool that stands still this looks at all its files, once. */
 int64_t select_now(struct selection *s, size_t i);
+/* What select_open() says when ages is true; once. */
+void select_say_ages(struct selection *s);
 void select_end(struct selection *s);
 
 /*

@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "report.h"
 
@@ -36,6 +35,15 @@ void suspect_note(struct suspects *s, const uint32_t entry[TRAIT_COUNT], uint32_
 static const struct trait_row *row_at(const struct suspects *s, uint32_t i)
 {
     return &s->blocks[i / ROW_BLOCK][i % ROW_BLOCK];
+}
+
+uint64_t suspect_recent(const struct suspects *s, uint32_t from, uint32_t n, int64_t now, int64_t seconds)
+{
+    uint64_t recent = 0;
+
+    for (uint32_t i = from; i < from + n && i < s->n; i++)
+        recent += row_at(s, i)->time && now - row_at(s, i)->time <= seconds;
+    return recent;
 }
 
 static int compare_times(const void *pa, const void *pb)
@@ -131,6 +139,15 @@ static struct mix mix_of(const struct suspects *s, const struct suspect *found, 
     return mix;
 }
 
+/* An account that sends as itself: its address is not said twice. */
+static bool same_text(struct tally *const tallies[TRAIT_COUNT], const struct suspect *found, uint32_t sender)
+{
+    const struct counted *a = count_get(&tallies[found->trait]->values[0], found->entry);
+    const struct counted *b = count_get(&tallies[TRAIT_SENDER]->values[0], sender);
+
+    return a->length == b->length && strncasecmp(a->text, b->text, count_kept(a)) == 0;
+}
+
 /* "from 203.0.113.9": nearly all have it. "from 312 clients": they are many. Else nothing. */
 static void put_mix(struct text *t, const struct suspects *s, struct tally *const tallies[TRAIT_COUNT],
                     const struct suspect *found, enum trait trait)
@@ -147,6 +164,8 @@ static void put_mix(struct text *t, const struct suspects *s, struct tally *cons
     if (trait == found->trait)
         return;
     mix = mix_of(s, found, trait, tallies[trait]->values[0].n);
+    if (trait == TRAIT_SENDER && mix.best && same_text(tallies, found, mix.best))
+        return;
     if (mix.best_messages >= found->messages - found->messages / 10 && mix.best) {
         text_format(t, ", %s", words[trait].one);
         put_value(t, tallies[trait], mix.best);
@@ -156,17 +175,6 @@ static void put_mix(struct text *t, const struct suspects *s, struct tally *cons
         text_count(t, mix.different);
         text_format(t, " %s", words[trait].many);
     }
-}
-
-static void put_began(struct text *t, uint32_t began)
-{
-    time_t when = (time_t)began;
-    struct tm tm;
-
-    if (!began || !localtime_r(&when, &tm))
-        return;
-    text_put(t, ", began ");
-    text_time(t, began);
 }
 
 void suspect_sentence(struct text *t, const struct suspects *s, struct tally *const tallies[TRAIT_COUNT],
@@ -180,7 +188,10 @@ void suspect_sentence(struct text *t, const struct suspects *s, struct tally *co
     put_mix(t, s, tallies, found, TRAIT_SENDER);
     put_mix(t, s, tallies, found, TRAIT_SUBJECT);
     put_mix(t, s, tallies, found, TRAIT_SIZE);
-    put_began(t, found->began);
+    if (found->began) {
+        text_put(t, ", began ");
+        text_time(t, found->began);
+    }
     if (found->has_rate)
         text_format(t, found->rate < 10 ? ", %.1f/min" : ", %.0f/min", found->rate);
 }

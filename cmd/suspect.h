@@ -31,6 +31,8 @@ struct suspect {
 };
 
 void suspect_note(struct suspects *s, const uint32_t entry[TRAIT_COUNT], uint32_t time);
+/* How many of the messages noted as number from to from + n - 1 arrived at most `seconds` before now. */
+uint64_t suspect_recent(const struct suspects *s, uint32_t from, uint32_t n, int64_t now, int64_t seconds);
 /* False when nobody stands out. tallies: by trait. */
 bool suspect_find(const struct suspects *s, struct tally *const tallies[TRAIT_COUNT], struct suspect *out);
 /* Append "81 % of the queue: account user7, from 203.0.113.9, began 13:04:49, 340/min". */
