@@ -222,7 +222,7 @@ int flood_main(int argc, char **argv)
     struct flood f = { .now = 1795294800, .dice = { 1 } };
     static struct mail m;
     size_t body = 0; /* 0: as each kind of message has it */
-    uint32_t n = 1000;
+    uint32_t n = 1000, flood_time; /* seconds since it began */
     int c;
 
     while ((c = getopt_long(argc, argv, "n:", options, NULL)) != -1) {
@@ -244,8 +244,9 @@ int flood_main(int argc, char **argv)
         tree_begin(&f.tree, argv[optind + 1]);
         f.tree.mtime = f.now;
         writers[i].skeleton(&f);
+        flood_time = 1 + n / 100 * FLOOD_PERCENT * 60 / FLOOD_PER_MINUTE;
         for (uint32_t serial = 0; serial < n; serial++) {
-            invent(&f, &m, serial, 600 + n * 60 / FLOOD_PER_MINUTE);
+            invent(&f, &m, serial, flood_time);
             m.body_size = body ? body : m.body_size;
             writers[i].write(&f, &m);
         }

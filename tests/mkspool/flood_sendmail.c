@@ -84,9 +84,12 @@ static void headers(struct buf *b, const struct mail *m, const char *id)
                    " (8.17.1.9/8.17.1.9) with %s id %s;\n\t%s\n",
                    m->helo, m->client_name, m->client_name[0] ? " " : "",
                    strchr(m->client_address, ':') ? "IPv6:" : "", m->client_address, mail_protocol(m), id, date);
-    else
+    else if (m->login)
         buf_printf(b, "H??Received: (from %s@localhost)\n\tby " MAIL_HOST " (8.17.1.9/8.17.1.9/Submit) id %s;\n\t%s\n",
-                   m->login ? m->login : "root", id, date);
+                   m->login, id, date);
+    else
+        buf_printf(b, "H??Received: from localhost (localhost)\n\tby " MAIL_HOST " (8.17.1.9/8.17.1.9) id %s;\n\t%s\n",
+                   id, date);
     buf_printf(b, "H?D?Date: %s\nH??From: %s\nH??To: undisclosed-recipients:;\n", date,
                m->sender[0] ? m->sender : "Mail Delivery Subsystem <MAILER-DAEMON>");
     buf_printf(b, "H??Subject: %s\nH?M?Message-Id: <%s@" MAIL_HOST ">\n.\n", m->subject, id);
