@@ -65,6 +65,22 @@ static bool is_id(const char *s, size_t n)
     return true;
 }
 
+/* The first part of an id is when reception began, in seconds (base 62: ids of a case-insensitive file system mislead). */
+static bool id_time(struct bytes id, int64_t *out)
+{
+    int64_t t = 0;
+
+    if (id.n < 6)
+        return false;
+    for (size_t i = 0; i < 6; i++) {
+        if (digit(id.p[i]) < 0)
+            return false;
+        t = t * 62 + digit(id.p[i]);
+    }
+    *out = t;
+    return true;
+}
+
 /* Which part a file of an input directory is; false for temporaries and strangers. */
 static bool input_part(const char *name, size_t len, uint8_t *role)
 {
@@ -501,12 +517,11 @@ static void add_file(struct reading *rd, const struct entry *e)
         record_add_file(rd->rec, rd->spool->dirs[e->dir].path, e->name);
 }
 
-/* The first part of an id is the time when reception began (base 62, of a machine with a case-sensitive file system). */
 static void arrival_from_id(struct reading *rd, const struct entry *key)
 {
     int64_t t;
 
-    if (exim_id_time(id_of(key), &t))
+    if (id_time(id_of(key), &t))
         record_set_number(rd->rec, LQ_ARRIVAL_TIME, t);
 }
 
@@ -530,7 +545,7 @@ static void read_orphan(struct reading *rd, const struct entry *key)
         record_set_state(r, STATE_INCOMPLETE);
         return;
     }
-    if (!exim_id_time(id_of(key), &began) || began > rd->spool->clock)
+    if (!id_time(id_of(key), &began) || began > rd->spool->clock)
         began = (int64_t)st.st_mtime;
     if (spool_locked(rd->spool, st.st_dev, st.st_ino) || rd->spool->clock - began < A_DAY) {
         record_set_state(r, STATE_RECEIVING);

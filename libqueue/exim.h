@@ -87,7 +87,4 @@ enum exim_item {
 /* The header item at *off, given in pieces if it is live; *off moves behind it, *live is its length (0 of a dead one). */
 enum exim_item exim_header_item(struct source *src, uint64_t *off, uint64_t *live, exim_piece_fn *emit, void *ctx);
 
-/* Seconds since the epoch in the first six characters of an id; false if they are none. */
-bool exim_id_time(struct bytes id, int64_t *out);
-
 #endif

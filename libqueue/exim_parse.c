@@ -741,27 +741,3 @@ void exim_parse_header(struct exim_parse *p)
     if (p->rec->recipients.counted > 0 && p->rec->done.counted > 0)
         record_flag(p->rec, FLAG_PARTIAL);
 }
-
-/* --- ids --- */
-
-bool exim_id_time(struct bytes id, int64_t *out)
-{
-    int64_t t = 0;
-
-    if (id.n < 6)
-        return false;
-    for (size_t i = 0; i < 6; i++) {
-        unsigned char c = id.p[i];
-
-        if (exim_digit(c))
-            t = t * 62 + (c - '0');
-        else if (c >= 'A' && c <= 'Z')
-            t = t * 62 + (c - 'A' + 10);
-        else if (c >= 'a' && c <= 'z')
-            t = t * 62 + (c - 'a' + 36);
-        else
-            return false;
-    }
-    *out = t;
-    return true;
-}

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine.h"
 #include "exim.h"
 #include "file.h"
 
@@ -616,17 +617,771 @@ START_TEST(cut_anywhere)
 }
 END_TEST
 
+/* --- recipient lines --- */
+
+static const struct {
+    const char *line, *address, *orcpt;
+    int parent;
+} recipients[] = {
+    { "a@b.example", "a@b.example", NULL, -1 },
+    { "\"a b\"@c.example", "\"a b\"@c.example", NULL, -1 },
+    { "user1@[192.0.2.1]", "user1@[192.0.2.1]", NULL, -1 },
+    { "a@b.example1", "a@b.example1", NULL, -1 },
+    { "12345", "12345", NULL, -1 },
+    { "a@b.example 3", "a@b.example", NULL, 3 },
+    { "a@b.example 0,1,0", "a@b.example", NULL, 1 },
+    { "a@b.example,1,0", "a@b.example,1,0", NULL, -1 },
+    { "a@b.example  0,0#1", "a@b.example", NULL, 0 },
+    { "a@b.example  0,-1#1", "a@b.example", NULL, -1 },
+    { "a@b.example owner@example.com 17,2#1", "a@b.example", NULL, 2 },
+    { "a@b.example  0,0  0,0#3", "a@b.example", NULL, 0 },
+    { "a@b.example  0,28  0,-1#3", "a@b.example", NULL, -1 },
+    { "a@b.example rfc822;x@y.example 18,12  0,-1#3", "a@b.example", "rfc822;x@y.example", -1 },
+    { "a@b.example rfc822;x@y.example 18,12 \"own er\"@c.example 18,7#3", "a@b.example", "rfc822;x@y.example", 7 },
+    { "\"a 0,0#3\"@c.example", "\"a 0,0#3\"@c.example", NULL, -1 },
+    { "a@b.example#8", "a@b.example", NULL, -1 },
+    /* lies */
+    { "a@b.example 9,0 x 99,0#3", NULL, NULL, 0 },
+    { "a@b.example x 1,0 x 2,0#3", NULL, NULL, 0 },
+    { "a@b.example 0,0#1", NULL, NULL, 0 },
+    { " 0,0#1", NULL, NULL, 0 },
+    { "#1", "#1", NULL, -1 },
+    { "0,0#3", NULL, NULL, 0 },
+    { "0,0#1", NULL, NULL, 0 },
+    { "a@b.example -1,0#1", NULL, NULL, 0 },
+    { "a@b.example  99999999999999999999,0#1", NULL, NULL, 0 },
+    { "a@b.example  18446744073709551615,0#1", NULL, NULL, 0 },
+    { "a@b.example  9223372036854775806,0#1", NULL, NULL, 0 },
+};
+
+static void check_bytes(struct bytes got, const char *expected)
+{
+    ck_assert_uint_eq(got.n, strlen(expected));
+    if (got.n > 0)
+        ck_assert_mem_eq(got.p, expected, got.n);
+}
+
+START_TEST(recipient_line)
+{
+    const char *line = recipients[_i].line;
+    struct exim_recipient rcpt;
+
+    if (!exim_split_recipient(bytes_from(line, strlen(line)), &rcpt)) {
+        ck_assert_ptr_null(recipients[_i].address);
+        return;
+    }
+    ck_assert_ptr_nonnull(recipients[_i].address);
+    check_bytes(rcpt.address, recipients[_i].address);
+    check_bytes(rcpt.orcpt, recipients[_i].orcpt ? recipients[_i].orcpt : "");
+    ck_assert_int_eq((int)rcpt.parent, recipients[_i].parent);
+}
+END_TEST
+
+static const struct {
+    const char *orcpt, *address;
+} orcpts[] = {
+    { "rfc822;a@b.example", "a@b.example" },
+    { "RFC822;a+2Bb@c.example", "a+b@c.example" },
+    { "rfc822;a+2", "a+2" },
+    { "rfc822;a+2x", "a+2x" },
+    { "rfc822;+41+42", "AB" },
+    { "x400;/c=us", "x400;/c=us" },
+    { "", "" },
+};
+
+START_TEST(orcpt)
+{
+    struct lq_record r;
+    struct lq_str got;
+
+    memset(&r, 0, sizeof(r));
+    got = exim_orcpt(&r, bytes_from(orcpts[_i].orcpt, strlen(orcpts[_i].orcpt)));
+    ck_assert_str_eq(got.p, orcpts[_i].address);
+    ck_assert_uint_eq(got.n, strlen(orcpts[_i].address));
+    record_done(&r);
+}
+END_TEST
+
+/* --- variables --- */
+
+static const struct {
+    struct text value;
+    const char *address;
+    int port;                   /* 0: none */
+} hosts[] = {
+    { TEXT("[192.0.2.1]:25"), "192.0.2.1", 25 },
+    { TEXT("[192.0.2.1]"), "192.0.2.1", 0 },
+    { TEXT("[192.0.2.1]:0"), "192.0.2.1", 0 },
+    { TEXT("[192.0.2.1]:99999"), "192.0.2.1", 0 },
+    { TEXT("[2001:DB8:0::1]:25"), "2001:db8::1", 25 },
+    { TEXT("[::ffff:192.0.2.1]:25"), "192.0.2.1", 25 },
+    { TEXT("192.0.2.1"), "192.0.2.1", 0 },
+    { TEXT("192.0.2.1.25"), "192.0.2.1", 25 },
+    { TEXT("192.0.2.1.0"), "192.0.2.1", 0 },
+    { TEXT("2001:db8::1"), "2001:db8::1", 0 },
+    { TEXT("2001:db8::1.25"), "2001:db8::1", 25 },
+    { TEXT("::ffff:192.0.2.1"), "192.0.2.1", 0 },
+    { TEXT("::ffff:192.0.2.1.25"), "192.0.2.1", 25 },
+    { TEXT("nonsense"), "nonsense", 0 },
+    { TEXT("[nonsense]:25"), "[nonsense]:25", 0 },
+    { TEXT("["), "[", 0 },
+    { TEXT("]"), "]", 0 },
+    { TEXT(":"), ":", 0 },
+    { TEXT("1.2.3.4.5.6"), "1.2.3.4", 0 },
+    { TEXT(""), "", 0 },
+};
+
+START_TEST(host)
+{
+    struct text made = change(TEXT(wire_header), TEXT("[192.0.2.9]:0"), hosts[_i].value);
+    struct input in = { .id = "1xUrqk-0004oA-1p", .header = made };
+    struct parsed o;
+    int64_t port = 0;
+
+    parse_all(&o, &in);
+    o.rec.have = SEC_NAME | SEC_CONTROL;
+    ck_assert_str_eq(lq_record_text(&o.rec, LQ_CLIENT_ADDRESS).p, hosts[_i].address);
+    lq_record_number(&o.rec, LQ_CLIENT_PORT, &port);
+    ck_assert_int_eq((int)port, hosts[_i].port);
+    ck_assert_int_eq(o.rec.flags >> FLAG_LOCAL & 1, 0);
+    parsed_done(&o);
+    free((char *)made.p);
+}
+END_TEST
+
+/* What stands in ACL data is no envelope, whatever it looks like. */
+START_TEST(acl_data_is_not_parsed)
+{
+    static const struct text lines = TEXT("-aclc _note 41\n-frozen 1\nXX\n1\nevil@example.com\n\n003  x\n\0\n-host_address [203.0.113.9]:1\n");
+    struct text made = change(TEXT(local_header), TEXT("-local\n"), lines);
+    struct input in = { .id = "1xUroU-0003xZ-2Y", .header = made };
+
+    check_parse(in, "state incoming\narrival_time 1795293358\narrival_usec 791739\nsender alice@example.com\n"
+                    "client_address 203.0.113.9\nclient_port 1\nprotocol_name local\nattempts 0\n" RECIPIENTS "live 310 of 310\n");
+    free((char *)made.p);
+}
+END_TEST
+
+/* The account of a local submitter is no SMTP authentication; a mark changes no meaning; order is free. */
+START_TEST(authentication_needs_host_auth)
+{
+    struct text made = change(TEXT(local_header), TEXT("-local\n"), TEXT("-local\n--(sqlite)host_auth login\n"));
+    struct input in = { .id = "1xUroU-0003xZ-2Y", .header = made };
+    struct parsed o;
+
+    parse_all(&o, &in);
+    o.rec.have = SEC_NAME | SEC_CONTROL;
+    ck_assert_str_eq(lq_record_text(&o.rec, LQ_AUTH_USER).p, "alice");
+    ck_assert_str_eq(lq_record_text(&o.rec, LQ_AUTH_METHOD).p, "login");
+    ck_assert_int_eq(o.rec.flags >> FLAG_AUTHENTICATED & 1, 1);
+    parsed_done(&o);
+    free((char *)made.p);
+}
+END_TEST
+
+/* --- done or not --- */
+
+static const struct {
+    const char *name;
+    struct text tree, journal;
+    const char *expected;       /* of UPPER@Example.NET */
+} done_rows[] = {
+    { "exact",                    TEXT("NN UPPER@Example.NET\n"), { NULL, 0 }, "done" },
+    { "domain in lower case",     TEXT("NN UPPER@example.net\n"), { NULL, 0 }, "done" },
+    { "other case of the domain", TEXT("NN UPPER@EXAMPLE.NET\n"), { NULL, 0 }, "to" },
+    { "local part in lower case", TEXT("NN upper@example.net\n"), { NULL, 0 }, "to" },
+    { "journal",                  TEXT("XX\n"), TEXT("UPPER@example.net\n"), "done" },
+    { "journal, any domain case", TEXT("XX\n"), TEXT("UPPER@EXAMPLE.net\n"), "done" },
+    { "journal, local part",      TEXT("XX\n"), TEXT("upper@example.net\n"), "to" },
+    { "journal, cut short",       TEXT("XX\n"), TEXT("UPPER@example.net"), "to" },
+    { "journal, a file",          TEXT("XX\n"), TEXT("/var/mail/x:UPPER@example.net\n\n"), "to" },
+    { "longer",                   TEXT("NN UPPER@Example.NETS\n"), { NULL, 0 }, "to" },
+    { "shorter",                  TEXT("NN UPPER@Example.NE\n"), { NULL, 0 }, "to" },
+    { "strange tree letters",     TEXT("ZYxUPPER@Example.NET\nnnxz@z\n"), { NULL, 0 }, "done" },
+};
+
+START_TEST(done_or_not)
+{
+    struct text one = change(TEXT(local_header), TEXT("XX\n2\nbob@example.net\n"), TEXT("XX\n2\nUPPER@Example.NET\n"));
+    struct text made = change(one, TEXT("XX\n"), done_rows[_i].tree);
+    struct input in = { .id = "1xUroU-0003xZ-2Y", .header = made, .journal = done_rows[_i].journal,
+                        .has_journal = done_rows[_i].journal.p };
+    char line[100];
+    struct parsed o;
+
+    parse_all(&o, &in);
+    snprintf(line, sizeof(line), "%s UPPER@Example.NET\n", done_rows[_i].expected);
+    ck_assert_ptr_nonnull(strstr(describe(&o), line));
+    ck_assert_int_eq(o.rec.state, in.has_journal ? STATE_DEFERRED : STATE_INCOMING);
+    ck_assert_int_eq(record_is_set(&o.rec, LQ_ATTEMPTS), !in.has_journal);
+    parsed_done(&o);
+    check_parse(in, NULL);
+    free((char *)one.p);
+    free((char *)made.p);
+}
+END_TEST
+
+/* 200,000 recipients, every other one done, in a tree that is one long branch: no recursion, no quadratic time. */
+START_TEST(many_recipients)
+{
+    enum { MANY = 200000 };
+    struct buf text = { 0 }, journal = { 0 };
+    struct input in = { .id = "1xUroU-0003xZ-2Y" };
+    struct parsed o;
+
+    buf_add_str(&text, "1xUroU-0003xZ-2Y-H\nalice 1001 1001\n<alice@example.com>\n1795293358 0\n-host_address [192.0.2.1]:25\n");
+    for (unsigned i = 0; i < MANY; i += 4)
+        buf_printf(&text, "%s user%u@example.net\n", i + 4 < MANY ? "NY" : "NN", i);
+    for (unsigned i = 2; i < MANY; i += 4)
+        buf_printf(&journal, "user%u@example.net\n", i);
+    buf_printf(&text, "%u\n", (unsigned)MANY);
+    for (unsigned i = 0; i < MANY; i++)
+        buf_printf(&text, "user%u@Example.Net\n", i);
+    buf_add_str(&text, "\n014  Subject: many\n");
+    in.header = (struct text){ text.p, text.n };
+    in.journal = (struct text){ journal.p, journal.n };
+    in.has_journal = true;
+    for (in.window = 0; in.window <= 4096; in.window += 4096) {
+        parse_all(&o, &in);
+        ck_assert_uint_eq(o.rec.recipients.counted, MANY / 2);
+        ck_assert_uint_eq(o.rec.done.counted, MANY / 2);
+        ck_assert_str_eq(o.rec.recipients.items[0].address.p, "user1@Example.Net");
+        ck_assert_str_eq(o.rec.done.items[1].address.p, "user2@Example.Net");
+        ck_assert_uint_eq(o.p.live, 14);
+        ck_assert_int_eq(o.rec.state, STATE_CORRUPT);   /* Exim would not read so many */
+        ck_assert_uint_ge(o.rec.problems.n, 1);
+        parsed_done(&o);
+    }
+    buf_done(&text);
+    buf_done(&journal);
+}
+END_TEST
+
+/* More delivered addresses than are kept: not knowing who is done must not look like knowing. */
+START_TEST(too_many_done)
+{
+    struct buf text = { 0 };
+    struct input in = { .id = "1xUroU-0003xZ-2Y" };
+    struct parsed o;
+
+    buf_add_str(&text, "1xUroU-0003xZ-2Y-H\nalice 1001 1001\n<alice@example.com>\n1795293358 0\n-deliver_firsttime\n");
+    for (unsigned i = 0; i < 500000; i++)
+        buf_printf(&text, "NY user%u@example.net\n", i);
+    buf_add_str(&text, "NN z\n1\nlast@example.net\n\n");
+    in.header = (struct text){ text.p, text.n };
+    parse_all(&o, &in);
+    ck_assert_str_eq(o.rec.recipients.items[0].address.p, "last@example.net");
+    ck_assert_uint_eq(o.rec.broken, SEC_CONTROL);
+    ck_assert_uint_eq(o.rec.problems.n, 1);
+    parsed_done(&o);
+    buf_done(&text);
+}
+END_TEST
+
+/* --- message logs --- */
+
+#define LOG_RECIPIENTS "2\nbob@example.net\n\"carol c\"@example.net\n"
+
+static const struct {
+    const char *name, *zone;
+    struct text log;
+    const char *expected;       /* of last_attempt, reason, reason_class, to */
+} logs[] = {
+    { "nothing", "UTC", TEXT("2026-11-21 20:35:58 Received from alice@example.com U=alice P=local S=321\n"),
+      "to bob@example.net\nto \"carol c\"@example.net\n" },
+    { "empty", "UTC", TEXT(""), "to bob@example.net\nto \"carol c\"@example.net\n" },
+    { "one deferred, local time", "CET-1CEST,M3.5.0,M10.5.0/3",
+      TEXT("2026-11-21 21:35:59 bob@example.net R=smart T=remote defer (111): Connection refused\n"),
+      "last_attempt 1795293359\nreason Connection refused\nreason_class refused\n"
+      "to bob@example.net (Connection refused)\nto \"carol c\"@example.net\n" },
+    { "zone and milliseconds", "CET-1CEST,M3.5.0,M10.5.0/3",
+      TEXT("2026-11-21 15:05:59.123 -0530 bob@example.net R=smart T=remote defer (111): Connection refused\n"),
+      "last_attempt 1795293359\nreason Connection refused\nreason_class refused\n"
+      "to bob@example.net (Connection refused)\nto \"carol c\"@example.net\n" },
+    { "the newest counts, codes in the text", "UTC",
+      TEXT("2026-11-21 20:35:58 bob@example.net R=smart T=remote defer (111): Connection refused\n"
+           "2026-11-21 20:35:58 H=mx.example.net [192.0.2.7] Connection timed out\n"
+           "2026-11-21 20:35:59 bob@example.net R=smart T=remote defer (-44) H=mx [192.0.2.7]: SMTP error: 450-4.2.1 busy\\n450 4.2.1 later\n"
+           "2026-11-21 20:35:59 quoted <\"carol c\"@example.net> R=smart T=remote defer (-45): 421 closing\n"),
+      "last_attempt 1795293359\nreason 421 closing\nreason_class other\n"
+      "to bob@example.net 4.2.1 (H=mx [192.0.2.7]: SMTP error: 450-4.2.1 busy\\n450 4.2.1 later)\n"
+      "to \"carol c\"@example.net (421 closing)\n" },
+    { "not tried is not an attempt", "UTC",
+      TEXT("2026-11-21 20:35:58 bob@example.net R=smart T=remote defer (111): Connection refused\n"
+           "2026-11-21 20:36:58 bob@example.net R=smart T=remote defer (-54): retry time not reached for any host\n"
+           "2026-11-21 20:36:58 carol c@example.net <\"carol c\"@example.net> R=smart T=remote defer (-53): retry time not reached\n"),
+      "last_attempt 1795293358\nreason Connection refused\nreason_class refused\n"
+      "to bob@example.net (Connection refused)\nto \"carol c\"@example.net (retry time not reached)\n" },
+    { "a done one does not hide the waiting", "UTC",
+      TEXT("2026-11-21 20:35:58 BOB@Example.net R=smart T=remote defer (111): Connection refused\n"
+           "2026-11-21 20:35:59 other@example.net R=smart T=remote defer (110): Connection timed out\n"
+           "2026-11-21 20:36:58 other@example.net: remote transport succeeded\n"),
+      "last_attempt 1795293359\nreason Connection refused\nreason_class refused\n"
+      "to bob@example.net (Connection refused)\nto \"carol c\"@example.net\n" },
+    { "host only", "UTC",
+      TEXT("2026-11-21 20:35:58 H=mx.example.net [192.0.2.7]:25: Connection refused\n*** Frozen (delivery error message)\n"),
+      "reason Connection refused\nreason_class refused\nto bob@example.net\nto \"carol c\"@example.net\n" },
+    { "forms without sense", "UTC",
+      TEXT("2026-11-21 20:35:58 defer (1): x\n2026-11-21 20:35:58  defer (): x\n2026-11-21 20:35:58  defer (1\n2026-11-21 20:35:5\n"
+           "x defer (1): y\n2026-11-21 20:35:58 H=\n2026-11-21 20:35:58 bob@example.net defer (5)\n\0\n2026-11-21 20:35:58 H=x]"),
+      "last_attempt 1795293358\nto bob@example.net\nto \"carol c\"@example.net\n" },
+    { "last line unfinished", "UTC",
+      TEXT("2026-11-21 20:35:58 bob@example.net defer (5): half a l"),
+      "last_attempt 1795293358\nreason half a l\nreason_class other\nto bob@example.net (half a l)\nto \"carol c\"@example.net\n" },
+};
+
+START_TEST(message_log)
+{
+    char expected[2000];
+    struct input in = { .id = "1xUroU-0003xZ-2Y", .header = TEXT(local_header), .log = logs[_i].log };
+    const char *to = strstr(logs[_i].expected, "to ");
+
+    setenv("TZ", logs[_i].zone, 1);
+    snprintf(expected, sizeof(expected),
+             "state incoming\narrival_time 1795293358\narrival_usec 791739\nsender alice@example.com\nprotocol_name local\n"
+             "local_user alice\nlocal_uid 1001\nattempts 0\n%.*s%sflag local\nlive 310 of 310\n",
+             (int)(to - logs[_i].expected), logs[_i].expected, to);
+    check_parse(in, expected);
+}
+END_TEST
+
+/* Each of many recipients gets its newest reason, and equal reasons are stored once. */
+START_TEST(log_of_many)
+{
+    enum { MANY = 2000 };
+    struct buf text = { 0 }, log = { 0 };
+    struct input in = { .id = "1xUroU-0003xZ-2Y" };
+    char expected[100];
+    struct parsed o;
+
+    buf_add_str(&text, "1xUroU-0003xZ-2Y-H\nalice 1001 1001\n<alice@example.com>\n1795293358 0\nXX\n2000\n");
+    for (unsigned i = 0; i < MANY; i++)
+        buf_printf(&text, "user%u@example.net\n", i);
+    buf_add_str(&text, "\n");
+    for (unsigned round = 0; round < 3; round++)
+        for (unsigned i = MANY; i-- > 0;)
+            buf_printf(&log, "2026-11-21 20:0%u:00 user%u@example.net R=x T=y defer (%d): round %u of %u\n", round, i,
+                       round == 2 && i % 2 ? -54 : 111, round, i / 100);
+    in.header = (struct text){ text.p, text.n };
+    in.log = (struct text){ log.p, log.n };
+    for (in.window = 0; in.window <= 256; in.window += 64) {
+        parse_all(&o, &in);
+        for (unsigned i = 0; i < MANY; i++) {
+            snprintf(expected, sizeof(expected), "round %u of %u", i % 2 ? 1 : 2, i / 100);
+            ck_assert_str_eq(o.rec.recipients.items[i].delay_reason.p, expected);
+        }
+        ck_assert_ptr_eq(o.rec.recipients.items[0].delay_reason.p, o.rec.recipients.items[2].delay_reason.p);
+        ck_assert_str_eq(o.rec.value[LQ_REASON].text.p, "round 2 of 0");
+        parsed_done(&o);
+    }
+    buf_done(&text);
+    buf_done(&log);
+}
+END_TEST
+
+/* --- whole spools --- */
+
+static char spool_dir[] = "/tmp/check-exim-XXXXXX";
+
+static void make_spool(void)
+{
+    ck_assert_ptr_nonnull(mkdtemp(spool_dir));
+}
+
+static int run(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static int run(const char *fmt, ...)
+{
+    char command[1000];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(command, sizeof(command), fmt, ap);
+    va_end(ap);
+    return system(command);
+}
+
+static void remove_spool(void)
+{
+    ck_assert_int_eq(run("rm -rf '%s'", spool_dir), 0);
+}
+
+static void put(const char *path, const char *text)
+{
+    char whole[300];
+    FILE *f;
+
+    snprintf(whole, sizeof(whole), "%s/%s", spool_dir, path);
+    for (char *slash = strchr(whole + sizeof(spool_dir), '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        mkdir(whole, 0750);
+        *slash = '/';
+    }
+    if (whole[strlen(whole) - 1] == '/')
+        return;
+    f = fopen(whole, "w");
+    ck_assert_ptr_nonnull(f);
+    fputs(text, f);
+    ck_assert_int_eq(fclose(f), 0);
+}
+
+/* A small message; its id's time is in 2026, so it is more than a day old wherever a clock is right. */
+static void put_header(const char *path, const char *id, const char *variables)
+{
+    char text[500];
+
+    snprintf(text, sizeof(text), "%s-H\nalice 1001 1001\n<alice@example.com>\n1795293358 0\n%sXX\n1\nbob@example.net\n\n009  Subject:\n",
+             id, variables);
+    put(path, text);
+}
+
+static void put_data(const char *path, const char *id)
+{
+    char text[100];
+
+    snprintf(text, sizeof(text), "%s-D\nbody\n", id);
+    put(path, text);
+}
+
+/* "queue id state size problems: files", one line for each message. */
+static void describe_spool(struct buf *out, unsigned threads)
+{
+    struct lq_scan_opts opts = { .size = sizeof(opts), .fields = LQ_FIELDS_ALL, .threads = threads };
+    const struct lq_record *r;
+    struct lq_error err;
+    struct lq_queue *q;
+    struct lq_scan *scan;
+    struct lq_str s;
+    int64_t size;
+    int rc;
+
+    rc = lq_queue_open(&q, NULL, spool_dir, NULL, &err);
+    ck_assert_msg(rc == LQ_OK, "%s", err.text);
+    ck_assert_str_eq(lq_queue_mta(q), "exim");
+    ck_assert_int_eq(lq_scan_begin(&scan, q, &opts, &err), LQ_OK);
+    while ((rc = lq_scan_next(scan, &r, &err)) == LQ_OK) {
+        buf_printf(out, "%s %s %s", lq_record_text(r, LQ_QUEUE_NAME).p, lq_record_text(r, LQ_QUEUE_ID).p,
+                   lq_record_has(r, LQ_STATE) == LQ_PRESENT ? lq_record_text(r, LQ_STATE).p : "?");
+        if (lq_record_number(r, LQ_MESSAGE_SIZE, &size))
+            buf_printf(out, " %lld", (long long)size);
+        for (size_t i = 0; (s = lq_record_text_at(r, LQ_FILES, i)).p; i++)
+            buf_printf(out, " %s", s.p);
+        for (size_t i = 0; (s = lq_record_text_at(r, LQ_PROBLEMS, i)).p; i++)
+            buf_printf(out, " [%s]", s.p);
+        buf_add_char(out, '\n');
+    }
+    ck_assert_int_eq(rc, LQ_END);
+    for (size_t i = 0; lq_scan_trouble(scan, i); i++)
+        buf_printf(out, "trouble %s\n", lq_scan_trouble(scan, i) + strlen("cannot read directory "));
+    if (lq_scan_stats(scan).vanished)
+        buf_printf(out, "vanished %llu\n", (unsigned long long)lq_scan_stats(scan).vanished);
+    lq_scan_end(scan);
+    lq_queue_close(q);
+    buf_add(out, "", 1);
+}
+
+static void check_spool(const char *expected)
+{
+    for (unsigned threads = 1; threads <= 4; threads += 3) {
+        struct buf out = { 0 };
+
+        describe_spool(&out, threads);
+        ck_assert_str_eq(out.p, expected);
+        buf_done(&out);
+    }
+}
+
+#define ID "1xUroU-0003xZ-2Y"
+#define LATER "1xUroV-0003xZ-2Y"
+#define LONG_ID "1xUs0E-000000000NA-0q2H"
+
+START_TEST(queues_and_places)
+{
+    put_header("input/" ID "-H", ID, "-deliver_firsttime\n");
+    put_data("input/" ID "-D", ID);
+    put("msglog/" ID, "");
+    put_header("input/E/" LONG_ID "-H", LONG_ID, "");
+    put_data("input/E/" LONG_ID "-D", LONG_ID);
+    put("input/E/" LONG_ID "-J", "bob@example.net\n");
+    put("msglog/E/" LONG_ID, "");
+    put_header("Finput/V/" LATER "-H", LATER, "");
+    put_data("Finput/V/" LATER "-D", LATER);
+    put("Fmsglog/V/" LATER, "");
+    put_header("slow/input/1xUroW-0003xZ-2Y-H", "1xUroW-0003xZ-2Y", "-frozen 1795293400\n");
+    put_data("slow/input/1xUroW-0003xZ-2Y-D", "1xUroW-0003xZ-2Y");
+    put("slow/msglog/1xUroW-0003xZ-2Y", "");
+    put_header("slow/Finput/1xUroX-0003xZ-2Y-H", "1xUroX-0003xZ-2Y", "");
+    put_data("slow/Finput/1xUroX-0003xZ-2Y-D", "1xUroX-0003xZ-2Y");
+    /* not messages */
+    put("input/hdr." ID, "");
+    put("input/" ID "-12345-K", "");
+    put("input/" ID "-X", "");
+    put("input/xUroU-0003xZ-2Y-H", "");
+    put("input/1xUro!-0003xZ-2Y-H", "");
+    put("input/1xUroU_0003xZ-2Y-H", "");
+    put("input/EE/" ID "-H", "");
+    put("input/1xUroZ-0003xZ-2Y-J", "alone\n");
+    put("msglog/1xUroY-0003xZ-2Y", "");
+    put("msglog/" ID "-123-1", "");
+    put("db/retry", "");
+    put("other/file", "");
+    check_spool("default " ID " incoming 15 input/" ID "-H input/" ID "-D msglog/" ID "\n"
+                "Finput " LATER " held 15 Finput/V/" LATER "-H Finput/V/" LATER "-D Fmsglog/V/" LATER "\n"
+                "slow 1xUroW-0003xZ-2Y held 15 slow/input/1xUroW-0003xZ-2Y-H slow/input/1xUroW-0003xZ-2Y-D slow/msglog/1xUroW-0003xZ-2Y\n"
+                "slow/Finput 1xUroX-0003xZ-2Y held 15 slow/Finput/1xUroX-0003xZ-2Y-H slow/Finput/1xUroX-0003xZ-2Y-D\n"
+                "default " LONG_ID " deferred 15 input/E/" LONG_ID "-H input/E/" LONG_ID "-D input/E/" LONG_ID "-J msglog/E/" LONG_ID "\n");
+}
+END_TEST
+
+START_TEST(one_id_in_many_places)
+{
+    put_header("input/" ID "-H", ID, "-deliver_firsttime\n");
+    put_data("input/" ID "-D", ID);
+    put_header("input/U/" ID "-H", ID, "");
+    put_data("input/U/" ID "-D", ID);
+    put("msglog/" ID, "");
+    put("msglog/U/" ID, "");
+    put_header("slow/input/" ID "-H", ID, "");
+    put_data("slow/input/" ID "-D", ID);
+    /* Exim looks for each part in both places */
+    put_header("input/V/" LATER "-H", LATER, "");
+    put_data("input/" LATER "-D", LATER);
+    put("input/" LATER "-J", "");
+    put("msglog/" LATER, "");
+    check_spool("default " ID " deferred 15 input/U/" ID "-H input/U/" ID "-D msglog/U/" ID "\n"
+                "default " ID " incoming 15 input/" ID "-H input/" ID "-D msglog/" ID "\n"
+                "slow " ID " deferred 15 slow/input/" ID "-H slow/input/" ID "-D\n"
+                "default " LATER " deferred 15 input/V/" LATER "-H input/" LATER "-D input/" LATER "-J msglog/" LATER "\n");
+}
+END_TEST
+
+START_TEST(parts_missing)
+{
+    put_header("input/" ID "-H", ID, "");
+    put_header("input/" LATER "-H", LATER, "");
+    put("input/" LATER "-D", LATER);
+    put_data("input/1ZZZZZ-0003xZ-2Y-D", "1ZZZZZ-0003xZ-2Y");
+    put("input/1ZZZZZ-0003xZ-2Y-J", "");
+    put_data("input/zzzzzz-0003xZ-2Y-D", "zzzzzz-0003xZ-2Y");
+    check_spool("default 1ZZZZZ-0003xZ-2Y incomplete input/1ZZZZZ-0003xZ-2Y-D "
+                "[input/1ZZZZZ-0003xZ-2Y-D: the message's -H is missing: its reception was never finished]\n"
+                "default " ID " incomplete input/" ID "-H [input/" ID "-D: missing: the message has no body and Exim cannot deliver it]\n"
+                "default " LATER " incomplete input/" LATER "-H input/" LATER "-D [input/" LATER "-D: 16 bytes: cut before the body begins]\n"
+                "default zzzzzz-0003xZ-2Y receiving input/zzzzzz-0003xZ-2Y-D\n");
+}
+END_TEST
+
+START_TEST(locked)
+{
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 19 };
+    char path[300];
+    int fd[2];
+
+    put_header("input/" ID "-H", ID, "-frozen 1795293400\n");
+    put_data("input/" ID "-D", ID);
+    put_data("input/1ZZZZZ-0003xZ-2Y-D", "1ZZZZZ-0003xZ-2Y");
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(path, sizeof(path), "%s/input/%s-D", spool_dir, i ? "1ZZZZZ-0003xZ-2Y" : ID);
+        fd[i] = open(path, O_RDWR | O_CLOEXEC);
+        /* An OFD lock: closing the same file elsewhere in this process does not lose it. */
+        ck_assert_int_eq(fcntl(fd[i], F_OFD_SETLK, &lock), 0);
+    }
+    check_spool("default 1ZZZZZ-0003xZ-2Y receiving input/1ZZZZZ-0003xZ-2Y-D\n"
+                "default " ID " active 15 input/" ID "-H input/" ID "-D\n");
+    close(fd[0]);
+    close(fd[1]);
+}
+END_TEST
+
+START_TEST(strange_files)
+{
+    put_data("input/" ID "-D", ID);
+    ck_assert_int_eq(run("cd %s/input && ln -s /etc/passwd " ID "-H && mkfifo " LATER "-H && mkdir " LONG_ID "-H", spool_dir), 0);
+    put_data("input/" LATER "-D", LATER);
+    put_data("input/" LONG_ID "-D", LONG_ID);
+    put_header("input/1xUroW-0003xZ-2Y-H", "1xUroW-0003xZ-2Y", "");
+    ck_assert_int_eq(run("cd %s/input && ln -s /etc/passwd 1xUroW-0003xZ-2Y-D && echo >x && ln -s /nowhere y", spool_dir), 0);
+    check_spool("default " ID " corrupt input/" ID "-H input/" ID "-D [input/" ID "-H: not a regular file]\n"
+                "default " LATER " corrupt input/" LATER "-H input/" LATER "-D [input/" LATER "-H: not a regular file]\n"
+                "default 1xUroW-0003xZ-2Y incomplete input/1xUroW-0003xZ-2Y-H input/1xUroW-0003xZ-2Y-D [input/1xUroW-0003xZ-2Y-D: not a regular file]\n"
+                "default " LONG_ID " corrupt input/" LONG_ID "-H input/" LONG_ID "-D [input/" LONG_ID "-H: not a regular file]\n");
+}
+END_TEST
+
+/* Only named queues: still a spool. */
+START_TEST(named_queues_only)
+{
+    put_header("slow/input/" ID "-H", ID, "");
+    put_data("slow/input/" ID "-D", ID);
+    check_spool("slow " ID " deferred 15 slow/input/" ID "-H slow/input/" ID "-D\n");
+}
+END_TEST
+
+START_TEST(not_a_spool)
+{
+    struct lq_queue *q;
+    struct lq_error err;
+
+    put("input/file.txt", "");
+    put("output/file.txt", "");
+    ck_assert_int_eq(lq_queue_open(&q, NULL, spool_dir, NULL, &err), LQ_EUNKNOWN);
+}
+END_TEST
+
+/* A message that moves to another queue between listing and reading is found there; one that is done is gone. */
+START_TEST(moved_and_gone)
+{
+    struct lq_scan_opts opts = { .size = sizeof(opts), .fields = LQ_FIELDS_ALL, .threads = 1 };
+    const struct lq_record *r;
+    struct lq_error err;
+    struct lq_queue *q;
+    struct lq_scan *scan;
+
+    put_header("input/" ID "-H", ID, "");
+    put_data("input/" ID "-D", ID);
+    put_header("input/" LATER "-H", LATER, "");
+    put_data("input/" LATER "-D", LATER);
+    put("slow/input/", "");
+    ck_assert_int_eq(lq_queue_open(&q, NULL, spool_dir, NULL, &err), LQ_OK);
+    ck_assert_int_eq(lq_scan_begin(&scan, q, &opts, &err), LQ_OK);
+    ck_assert_int_eq(run("cd %s && mv input/" ID "-* slow/input/ && rm input/" LATER "-*", spool_dir), 0);
+    ck_assert_int_eq(lq_scan_next(scan, &r, &err), LQ_OK);
+    ck_assert_str_eq(lq_record_text(r, LQ_QUEUE_NAME).p, "slow");
+    ck_assert_str_eq(lq_record_text(r, LQ_QUEUE_ID).p, ID);
+    ck_assert_str_eq(lq_record_text_at(r, LQ_FILES, 1).p, "slow/input/" ID "-D");
+    ck_assert_uint_eq(lq_record_recipient_count(r, LQ_RECIPIENTS), 1);
+    ck_assert_int_eq(lq_scan_next(scan, &r, &err), LQ_END);
+    ck_assert_uint_eq(lq_scan_stats(scan).vanished, 1);
+    lq_scan_end(scan);
+    lq_queue_close(q);
+}
+END_TEST
+
+static int collect(void *out, const void *p, size_t n)
+{
+    buf_add(out, p, n);
+    return 0;
+}
+
+static const struct {
+    const char *name, *variables, *header, *body, *message;
+    int rc;
+} messages[] = {
+    { "LF", "", "009  Subject:\n004* X:y\n", "a\nb\n", "Subject:\r\n\r\na\r\nb\r\n", LQ_OK },
+    { "wireformat", "-spool_file_wireformat\n", "009  Subject:\n", "a\r\n.\r\n", "Subject:\r\n\r\na\r\n.\r\n", LQ_OK },
+    { "stale wireformat", "-spool_file_wireformat\n", "009  Subject:\n", "a\n.\n", "Subject:\r\n\r\na\r\n.\r\n", LQ_OK },
+    { "empty", "", "", "", "\r\n", LQ_OK },
+    { "no last LF", "", "008  Subject:", "a", "Subject:\r\na", LQ_OK },
+    { "broken header", "", "009  Subject:\n999  X:\n", "a\n", "Subject:\r\n\r\na\r\n", LQ_EINVAL },
+};
+
+START_TEST(message)
+{
+    struct lq_scan_opts opts = { .size = sizeof(opts), .fields = LQ_FIELDS_ALL | LQ_FIELD_BIT(LQ_DATA_SIZE), .threads = 1 };
+    const struct lq_record *r;
+    struct lq_error err;
+    struct lq_queue *q;
+    struct lq_scan *scan;
+    struct buf out = { 0 };
+    char text[500];
+    int64_t size;
+
+    snprintf(text, sizeof(text), ID "-H\nalice 1001 1001\n<alice@example.com>\n1795293358 0\n%sXX\n1\nbob@example.net\n\n%s",
+             messages[_i].variables, messages[_i].header);
+    put("input/" ID "-H", text);
+    snprintf(text, sizeof(text), ID "-D\n%s", messages[_i].body);
+    put("input/" ID "-D", text);
+    ck_assert_int_eq(lq_queue_open(&q, NULL, spool_dir, NULL, &err), LQ_OK);
+    ck_assert_int_eq(lq_scan_begin(&scan, q, &opts, &err), LQ_OK);
+    ck_assert_int_eq(lq_scan_next(scan, &r, &err), LQ_OK);
+    ck_assert_int_eq(lq_message_eml(q, r, collect, &out, &err), messages[_i].rc);
+    buf_add(&out, "", 1);
+    ck_assert_str_eq(out.p, messages[_i].message);
+    ck_assert_int_eq(lq_record_number(r, LQ_DATA_SIZE, &size), messages[_i].rc == LQ_OK);
+    if (messages[_i].rc == LQ_OK)
+        ck_assert_int_eq(size, (int64_t)strlen(messages[_i].message));
+    lq_scan_end(scan);
+    lq_queue_close(q);
+    buf_done(&out);
+}
+END_TEST
+
+/* More header than a record keeps is counted, and still written. */
+START_TEST(header_beyond_the_limit)
+{
+    enum { FIELDS = 700, LENGTH = 8000 };
+    struct lq_scan_opts opts = { .size = sizeof(opts), .fields = LQ_FIELDS_ALL, .threads = 1 };
+    const struct lq_record *r;
+    struct lq_error err;
+    struct lq_queue *q;
+    struct lq_scan *scan;
+    struct buf text = { 0 }, out = { 0 };
+    int64_t size;
+
+    buf_add_str(&text, ID "-H\nalice 1001 1001\n<alice@example.com>\n1795293358 0\nXX\n1\nbob@example.net\n\n015  Subject: begin\n");
+    for (unsigned i = 0; i < FIELDS; i++) {
+        char field[LENGTH + 1];
+
+        memset(field, 'x', sizeof(field));
+        memcpy(field, "X: ", 3);
+        field[LENGTH - 1] = '\n';
+        field[LENGTH] = '\0';
+        buf_printf(&text, "%d  ", (int)LENGTH);
+        buf_add_str(&text, field);
+    }
+    buf_add(&text, "", 1);
+    put("input/" ID "-H", text.p);
+    put_data("input/" ID "-D", ID);
+    ck_assert_int_eq(lq_queue_open(&q, NULL, spool_dir, NULL, &err), LQ_OK);
+    ck_assert_int_eq(lq_scan_begin(&scan, q, &opts, &err), LQ_OK);
+    ck_assert_int_eq(lq_scan_next(scan, &r, &err), LQ_OK);
+    ck_assert_str_eq(lq_record_text(r, LQ_SUBJECT).p, "begin");
+    ck_assert_ptr_nonnull(lq_record_text_at(r, LQ_PROBLEMS, 0).p);
+    ck_assert(lq_record_number(r, LQ_MESSAGE_SIZE, &size));
+    ck_assert_int_eq(size, 15 + FIELDS * LENGTH + 1 + 5);
+    ck_assert_int_eq(lq_message_eml(q, r, collect, &out, &err), LQ_OK);
+    ck_assert_uint_eq(out.n, (size_t)size + FIELDS + 3);
+    lq_scan_end(scan);
+    lq_queue_close(q);
+    buf_done(&text);
+    buf_done(&out);
+}
+END_TEST
+
+#define LOOP(tc, test, rows) tcase_add_loop_test(tc, test, 0, sizeof(rows) / sizeof(*(rows)))
+
 int main(void)
 {
     SRunner *runner;
     Suite *suite = suite_create("exim");
-    TCase *tc = tcase_create("files");
+    TCase *files = tcase_create("files"), *spools = tcase_create("spools");
     int failed;
 
-    tcase_add_loop_test(tc, sample, 0, sizeof(samples) / sizeof(*samples));
-    tcase_add_loop_test(tc, changed, 0, sizeof(changes) / sizeof(*changes));
-    tcase_add_test(tc, cut_anywhere);
-    suite_add_tcase(suite, tc);
+    LOOP(files, sample, samples);
+    LOOP(files, changed, changes);
+    LOOP(files, recipient_line, recipients);
+    LOOP(files, orcpt, orcpts);
+    LOOP(files, host, hosts);
+    LOOP(files, done_or_not, done_rows);
+    LOOP(files, message_log, logs);
+    tcase_add_test(files, cut_anywhere);
+    tcase_add_test(files, acl_data_is_not_parsed);
+    tcase_add_test(files, authentication_needs_host_auth);
+    tcase_add_test(files, many_recipients);
+    tcase_add_test(files, too_many_done);
+    tcase_add_test(files, log_of_many);
+    tcase_add_checked_fixture(spools, make_spool, remove_spool);
+    LOOP(spools, message, messages);
+    tcase_add_test(spools, queues_and_places);
+    tcase_add_test(spools, one_id_in_many_places);
+    tcase_add_test(spools, parts_missing);
+    tcase_add_test(spools, locked);
+    tcase_add_test(spools, strange_files);
+    tcase_add_test(spools, named_queues_only);
+    tcase_add_test(spools, not_a_spool);
+    tcase_add_test(spools, moved_and_gone);
+    tcase_add_test(spools, header_beyond_the_limit);
+    suite_add_tcase(suite, files);
+    suite_add_tcase(suite, spools);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);
