@@ -278,6 +278,7 @@ class Exim(scene.Scene):
         for tag in ("wire-partial", "split-partial"):
             self.attempt(self.find(tag))
         self.moved()
+        self.damage()
         self.journal()
         self.receiving()
         self.listing()
@@ -306,12 +307,12 @@ class Exim(scene.Scene):
         fields.update(message.expect)
         queue = {"q-slow@s.example": "slow", "q-night@s.example": "night_run"}
         self.fresh(fields, queue.get(message.sender, "default"))
-        return self.truth(message.tag, queue_id, fields, sent=message.tag)
+        return self.truth(message.tag, queue_id, fields, message=message)
 
     @staticmethod
     def fresh(fields, queue="default"):
         fields.update(state="incoming", queue_name=queue, arrival_usec={"~in": [0, 999999]},
-                      recipients_done=[])
+                      recipients_done=[], attempts=0)
 
     def piped(self):
         """exim -bs with the client's address given by a trusted caller, and without one."""
@@ -387,6 +388,7 @@ class Exim(scene.Scene):
         self.room.run(["exim4", "-M", entry["queue_id"]])
         self.outcome(entry["fields"])
         self.children(entry)
+        entry["fields"].pop("attempts", None)
         entry["fields"].update(state="deferred", last_attempt={
             "~maybe": {"~in": [begin, int(time.time())]}})
 
@@ -505,11 +507,31 @@ class Exim(scene.Scene):
         name = entry["queue_id"] + "-H"
         inside.wait_until("a message in Finput", lambda: any(
             name in files for _, _, files in os.walk(self.room.host(SPOOL + "/Finput"))))
+        entry["fields"].pop("attempts")
+        entry["hidden"] = True
         entry["fields"].update(
             state="held", queue_name="Finput", recipients={"~any": "refused"},
             recipients_done={"~maybe": {"~any": ""}}, reason={"~maybe": {"~any": ""}},
             reason_class={"~maybe": {"~any": ""}}, last_attempt={"~maybe": {"~any": ""}},
             hold_reason={"~maybe": {"~any": "from the msglog"}})
+
+    def damage(self):
+        """What a crash leaves: an envelope without its end, and one without its body."""
+        source = self.find("frozen")["queue_id"]
+        for tag, letter, cut in (("cut-short", "y", 25), ("no-body", "z", 0)):
+            queue_id = source[:5] + letter + source[6:]
+            for kind in "HD":
+                if kind == "D" and not cut:
+                    continue
+                data = self.room.read("%s/input/%s-%s" % (SPOOL, source, kind))
+                data = data.replace(source.encode() + b"-", queue_id.encode() + b"-", 1)
+                if kind == "H" and cut:
+                    data = data[:-cut]
+                name = "%s/input/%s-%s" % (SPOOL, queue_id, kind)
+                self.room.write(name, data, mode=0o640, owner="Debian-exim:Debian-exim")
+            fields = {"state": "corrupt" if cut else "incomplete", "queue_name": "default",
+                      "problems": {"~some": 1}}
+            self.truth(tag, queue_id, fields, partial=True, hidden=True)
 
     def journal(self):
         """A delivery in the middle: one recipient done and journalled, two without an answer."""
@@ -519,7 +541,7 @@ class Exim(scene.Scene):
         path = self.room.host("%s/input/%s-J" % (SPOOL, entry["queue_id"]))
         inside.wait_until("a journal", lambda: os.path.exists(path) and os.path.getsize(path))
         entry["fields"].update(
-            state="active", recipients=[{"address": "x@hang.example"},
+            state="active", attempts={"~maybe": 0}, recipients=[{"address": "x@hang.example"},
                                         {"address": "y@hang.example"}],
             recipients_done=["ok-journal@R.Example"],
             last_attempt={"~maybe": {"~in": [begin, begin + 300]}})
@@ -565,7 +587,8 @@ class Exim(scene.Scene):
             listed.update(parse_bp(self.room.run(argv).decode("utf-8", "replace")))
         for entry in self.truths:
             queue_id = entry["queue_id"]
-            entry["logged_size"] = sizes.get(queue_id)
+            if queue_id in sizes:
+                entry["fields"]["message_size"] = sizes[queue_id]
             if queue_id in listed:
                 entry["listed"] = listed[queue_id]
             self.files(entry)
@@ -583,6 +606,8 @@ class Exim(scene.Scene):
 
     def message_bytes(self, entry):
         queue = entry["fields"]["queue_name"]
+        if queue == "Finput":
+            return None
         argv = ["exim4"] + (["-qG" + queue] if queue in ("slow", "night_run") else [])
         out = self.room.run(argv + ["-Mvc", entry["queue_id"]])
         return re.sub(rb"\r?\n", b"\r\n", out)

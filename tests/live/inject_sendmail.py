@@ -74,7 +74,6 @@ MORE_MACROS = ("C{persistentMacros}{client_addr} {client_port} {client_name} "
 
 TABLE = """hang.example relay:[127.0.0.1]
 refused.example smtp:[127.0.0.1]
-dns.example esmtp:[no-such-host.lab.example]
 """
 ALIASES = "postmaster: root\nteam: later-t1@r.example, ok-t2@r.example\n"
 SASL = "pwcheck_method: auxprop\nauxprop_plugin: sasldb\nmech_list: PLAIN LOGIN\n"
@@ -100,6 +99,9 @@ class Sendmail(scene.Scene):
                 "milter": scene.MILTER_PORT})
             room.write(cf, room.run(["m4", "/etc/mail/%s.mc" % name]))
         room.write("/etc/lab/lab.switch", "hosts files\naliases files\n")
+        submit = re.sub(rb"(?m)^#?O ServiceSwitchFile=.*", b"O ServiceSwitchFile=/etc/lab/lab.switch",
+                        room.read("/etc/mail/submit.cf"))
+        room.write("/etc/mail/submit.cf", submit)
         room.write("/etc/lab/lab.aliases", ALIASES)
         room.write("/etc/lab/lab.crt", room.read("/etc/ssl/lab.crt"))
         room.write("/etc/lab/lab.key", room.read("/etc/ssl/lab.key"), mode=0o600)
@@ -140,7 +142,6 @@ class Sendmail(scene.Scene):
         for kind in sink.REPLIES:
             add("reply-" + kind, rcpts=["defer-%s@r.example" % kind])
         add("refused", rcpts=["user@refused.example"])
-        add("dns", rcpts=["user@dns.example"])
         add("partial", rcpts=["ok-partial@r.example", "later-partial@r.example",
                               "OK-Partial2@R.example"])
         add("partial-8bit", rcpts=["ok-p8@r.example", "later-p8@r.example"],
@@ -152,6 +153,7 @@ class Sendmail(scene.Scene):
         add("quarantined")
         add("quarantined-tried")
         add("lost")
+        add("no-body")
         add("slow", rcpts=["later-slow@slow.example"])
         add("split", rcpts=["later-split@r.example", "later-split@slow.example"])
         add("hang", rcpts=["x@hang.example"])
@@ -167,7 +169,7 @@ class Sendmail(scene.Scene):
                 load.Message("rich-tls-auth", bind="127.0.5.3", tls=True,
                              auth=("LOGIN", "lab2", "secret2"))]
 
-    TRIED = ["partial", "partial-8bit", "alias", "bounced", "refused", "dns",
+    TRIED = ["partial", "partial-8bit", "alias", "bounced", "refused",
              "quarantined-tried", "milter-add", "milter-body-shorter", "milter-body-longer"]
 
     def inject(self):
@@ -182,6 +184,7 @@ class Sendmail(scene.Scene):
         self.bounce()
         self.quarantine()
         self.lose()
+        self.damage()
         self.hang()
         self.receiving()
         self.listing()
@@ -208,7 +211,7 @@ class Sendmail(scene.Scene):
             fields.pop("client_port")
         elif message.auth:
             fields["auth_method"] = message.auth[0]
-            fields["auth_user"] = "%s@%s" % (message.auth[1], inside.HOST)
+            fields["auth_user"] = message.auth[1]
         if len(message.to[1].split(",")) > 1 if message.to else False:
             fields["to"] = {"~words": fields["to"]}
             fields["to_b64"] = {"~maybe": {"~any": "written anew by Sendmail"}}
@@ -220,7 +223,7 @@ class Sendmail(scene.Scene):
             fields["queue_name"] = {"~like": "mqueue|slow"}
         if message.tag == "split":
             return self.split(message, queue_id, fields)
-        return self.truth(message.tag, queue_id, fields, sent=message.tag)
+        return self.truth(message.tag, queue_id, fields, message=message)
 
     def split(self, message, queue_id, fields):
         """Recipients in two queue groups: two envelopes, one body by two names."""
@@ -228,8 +231,18 @@ class Sendmail(scene.Scene):
         fields["received"] = [dict(fields["received"][0], id={"~any": "either of the two"})]
         for rcpt in message.rcpts:
             mine = dict(fields, recipients=[{"address": rcpt}])
-            mine["queue_name"] = {"~like": "mqueue|slow"} if "slow" in rcpt else "mqueue"
-            self.truth("split-" + rcpt.split("@")[1], None, mine, recipient=rcpt)
+            group = "slow" if "slow" in rcpt else "mqueue"
+            mine["queue_name"] = {"~like": "mqueue|" + group}
+            self.truth("split-" + rcpt.split("@")[1], self.id_of(rcpt), mine, found_queue=group)
+
+    def id_of(self, rcpt):
+        """The id of the message to this recipient."""
+        wanted = b":<%s>\n" % rcpt.encode()
+        for depth in ("*", "*/qf"):
+            for path in glob.glob(self.room.host("%s/%s/qf*" % (BASE, depth))):
+                if os.path.isfile(path) and wanted in self.room.read(path[len(self.room.path):]):
+                    return os.path.basename(path)[2:]
+        raise inside.LabError("no message to " + rcpt)
 
     def local(self):
         """By command: nothing listens on the submission port, so the submission queue keeps it."""
@@ -253,7 +266,7 @@ class Sendmail(scene.Scene):
                           {"~like": user + "(@" + re.escape(inside.HOST) + ")?"},
                 "recipients": [{"address": "later-%s@r.example" % tag}],
                 "local_user": user, "local_uid": {"~maybe": 2001 if user == "alice" else 2002},
-                "flags": ["local"], "arrival_time": window, "queue_name": "mqueue-client",
+                "flags": ["local"], "arrival_time": window, "queue_name": "mqueue",
                 "message_size": len(message.body.replace(b"\r\n", b"\n")),
                 "attempts": 1 if tried else 0, "state": "deferred" if tried else "incoming",
                 "last_attempt": window if tried else {"~maybe": 0},
@@ -262,7 +275,7 @@ class Sendmail(scene.Scene):
             if tried:
                 reason = {"~has": ["Connection refused by [127.0.0.1]"]}
                 fields.update(reason=reason, reason_class="refused")
-                fields["recipients"][0]["delay_reason"] = reason
+                fields["recipients"][0]["delay_reason"] = {"~maybe": reason}
             self.truth(tag, queue_id, fields, spool="mqueue-client")
 
     def client_file(self, message):
@@ -305,13 +318,13 @@ class Sendmail(scene.Scene):
                 has = [answer[:24]]
             if address.endswith("@refused.example"):
                 has, reason_class, code = ["Connection refused"], "refused", None
-            elif address.endswith("@dns.example"):
-                has, reason_class, code = ["no-such-host.lab.example"], "dns", None
-            rcpt["delay_reason"] = {"~has": has}
+            reasons.append({"~has": has})
+            # Before there is a connection, only the whole message gets a reason.
+            rcpt["delay_reason"] = reasons[-1] if code or reason_class != "refused" else {
+                "~maybe": reasons[-1]}
             if code:
                 rcpt["dsn_code"] = code.group(1)
             left.append(rcpt)
-            reasons.append(rcpt["delay_reason"])
             classes.add(reason_class)
         fields["recipients"] = left
         if reasons:
@@ -341,6 +354,7 @@ class Sendmail(scene.Scene):
             "state": {"~like": "incoming|deferred"}, "queue_name": "mqueue",
             "flags": {"~set": ["bounce"]}, "helo_name": some, "client_name": some,
         }
+        fields["received"][0]["helo"] = {"~maybe": "localhost"}
         self.truth("report-bounced", queue_id, fields)
 
     def quarantine(self):
@@ -360,6 +374,17 @@ class Sendmail(scene.Scene):
             self.control(entry["queue_id"])).startswith("Qf"))
         entry["fields"]["state"] = "corrupt"
         entry["fields"]["problems"] = {"~maybe": {"~any": "a lost message may say why"}}
+
+    def damage(self):
+        """A body that is gone: the next run would send the message without it."""
+        entry = self.find("no-body")
+        for depth in ("*", "*/df"):
+            for path in glob.glob(self.room.host("%s/%s/df%s" % (BASE, depth,
+                                                                 entry["queue_id"]))):
+                os.unlink(path)
+        entry.update(partial=True, hidden=True)
+        entry["fields"].update(state="incomplete", problems={"~some": 1})
+        entry.pop("message")
 
     def hang(self):
         entry = self.find("hang")
@@ -429,12 +454,15 @@ def parse_mailq(text):
     """mailq: id with a mark, size, time, sender; recipients and reasons on lines of their own."""
     out, current = {}, None
     for line in text.splitlines():
-        m = re.match(r"(\w{14,18})[*X?-]?\s+(-?\d+)[ +]\S+ \S+ +\d+ \d\d:\d\d\s+(.*)$", line)
+        m = re.match(r"(\w{14,18})[*X?-]?\s+(-?\d+)[ +]+\S+ \S+ +\d+ \d\d:\d\d\s+(.*)$", line)
         if m:
             current = {"message_size": int(m.group(2)), "sender": m.group(3), "recipients": []}
             out[m.group(1)] = current
-        elif current is not None and re.match(r"\t+ +\S|\t{2,}", line) and "(" not in line:
-            current["recipients"].append(line.strip())
+        elif not line[:1].isspace():
+            current = None
+        elif current is not None and re.match(r"\s+\S", line) and not re.match(
+                r"\s*(\(|QUARANTINE:|8BITMIME|7BIT|/\S+ \(|Total requests)", line):
+            current["recipients"].append(line.strip().replace("\\\\", "\\"))
     return out
 
 

@@ -66,6 +66,17 @@ class Message:
     def data(self):
         return b"".join(l + b"\r\n" for l in self.header_lines()) + b"\r\n" + self.body
 
+    def edited_data(self):
+        """What the milter should have made of it; headers that it added may come on top."""
+        lines = []
+        for line in self.header_lines():
+            name = line.split(b":")[0].decode().lower()
+            if name == "subject" and "subject" in self.after:
+                line = b"Subject: " + self.after["subject"][0]
+            if name not in self.after.get("deleted", ()):
+                lines.append(line)
+        return b"".join(l + b"\r\n" for l in lines) + b"\r\n" + self.after.get("body", self.body)
+
     def header_truth(self):
         """subject, from, to, message_id, date as they follow from the headers sent."""
         fields = {"message_id": self.message_id}
@@ -323,7 +334,7 @@ def edited():
         m("subject-tiny", [("set", "Subject:x")], subject=b"t", after={"subject": (b"x", None)}),
         m("add", [("add", "X-Added:one"), ("add", "X-Added:two")], rcpts=two("madd")),
         m("insert", [("ins", "0:X-Top:first of all"), ("ins", "2:X-Inner:second")]),
-        m("delete", [("del", "X-Lab-Milter"), ("del", "To")], after={"deleted": ["to"]}),
+        m("delete", [("del", "X-Lab-Milter"), ("del", "To")], after={"deleted": ["to", "x-lab-milter"]}),
         m("sender", [("from", "changed@elsewhere.example")],
           after={"sender": "changed@elsewhere.example"}),
         m("sender-null", [("from", "")], after={"sender": ""}),

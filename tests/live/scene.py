@@ -2,7 +2,7 @@
 
 Knows what the three inject_*.py have in common.  Each of them is a Scene that fills in
 
-    configure  start  inject  listing  stop  after_stop  spools  sent
+    configure  start  inject  listing  stop  after_stop  spools  message_bytes
 
 and keeps, for each message, a truth: {"tag", "spool", "queue_id", "fields", "stopped"}; "stopped"
 holds the fields that change when the MTA is down.
@@ -30,6 +30,10 @@ class Scene:
     def close(self):
         self.sink.close()
         self.milter.close()
+
+    def found_spools(self):
+        """Those that the configuration of this MTA leads to."""
+        return self.spools()
 
     # -- truths ---------------------------------------------------------------------------------
 
@@ -83,14 +87,24 @@ class Scene:
         x = message.xclient
         if "ADDR" in x:
             fields["client_address"] = str(ipaddress.ip_address(x["ADDR"].replace("IPV6:", "")))
-        for name, field in (("NAME", "client_name"), ("HELO", "helo_name"), ("PORT", "client_port")):
+        for name, field in (("NAME", "client_name"), ("PORT", "client_port")):
             if name in x:
                 fields[field] = int(x[name]) if name == "PORT" else x[name]
 
     def dump(self, path):
         with open(path, "w") as f:
             for entry in self.truths:
-                f.write(json.dumps(entry, ensure_ascii=False, sort_keys=True) + "\n")
+                plain = {k: v for k, v in entry.items() if k != "message"}
+                f.write(json.dumps(plain, ensure_ascii=False, sort_keys=True) + "\n")
+
+    def expected_message(self, truth):
+        """What we sent, with what a milter was told to do to it."""
+        return truth["message"].edited_data()
+
+    def sent_bytes(self, truth):
+        """The bytes that the MTA itself sent to the sink or, where it sent nothing, prints."""
+        taken = self.sink.deliveries(truth["message"].message_id)
+        return taken[0]["data"] if taken else self.message_bytes(truth) or None
 
     def find(self, tag):
         for entry in self.truths:

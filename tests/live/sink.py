@@ -21,6 +21,7 @@ REPLIES = {
     "full": ("452 4.2.2 %s: mailbox full, user is over quota", "full"),
     "block": ("451 4.7.1 Service unavailable; Client host blocked using bl.lab.example; %s",
               "blocklist"),
+    "dns": ("450 4.4.3 %s: host name lookup failure, try again later", "dns"),
     "multi": ("450-4.2.0 %s first line\r\n450 4.2.0 second line", None),
     "bare": ("451 %s no enhanced code here", None),
     "utf8": ("450 4.2.1 %s za\u017c\u00f3\u0142\u0107 g\u0119\u015bl\u0105", None),

@@ -1,0 +1,320 @@
+"""The live lab: real MTAs in throw-away rooms, read by mqgrep, compared with what was put in.
+
+    lab.py [--suite bookworm|trixie|all] [--mta NAME] [--mqgrep FILE] [--keep DIR] [--jobs N]
+
+Builds the rooms (rooms.py), starts one process per MTA and release in namespaces of its own, and
+adds up what they found.  With --keep DIR the spools and their truths are copied there.
+"""
+
+import argparse
+import importlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import traceback
+
+import compare
+import inside
+import rooms
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+LIMIT = 480     # seconds for one MTA of one release, from empty room to result
+
+
+def say(text):
+    print(text, flush=True)
+
+
+# --- outside: all of it ------------------------------------------------------------------------
+
+def missing():
+    """One sentence, or nothing: what this machine lacks for the lab."""
+    if os.geteuid() != 0:
+        return "the live lab makes chroots and namespaces: run it as root"
+    need = {"debootstrap": "debootstrap", "unshare": "util-linux", "mount": "mount",
+            "chroot": "coreutils"}
+    absent = [p for c, p in need.items() if not shutil.which(c, path=os.environ["PATH"] +
+                                                             ":/usr/sbin:/sbin")]
+    if absent:
+        return "missing: %s (scripts/deps live installs them)" % ", ".join(absent)
+    if not inside_load().ipv6_works():
+        return "the live lab needs IPv6 on the loopback device"
+    return None
+
+
+def inside_load():
+    return importlib.import_module("load")
+
+
+def start(mta, suite, options, result):
+    argv = inside.ENTER + [sys.executable, "-B", os.path.join(HERE, "lab.py"), "--inside",
+                           "--mta", mta, "--suite", suite, "--mqgrep", options.mqgrep,
+                           "--result", result]
+    if options.keep:
+        argv += ["--keep", options.keep]
+    return subprocess.Popen(argv, stdin=subprocess.DEVNULL)
+
+
+def run_all(pairs, options):
+    """Every (mta, suite), a few at a time; returns their results."""
+    waiting, running, results = list(pairs), {}, []
+    where = os.path.join(rooms.state_dir(), "results")
+    shutil.rmtree(where, ignore_errors=True)
+    os.makedirs(where)
+    try:
+        while waiting or running:
+            while waiting and len(running) < options.jobs:
+                pair = waiting.pop(0)
+                result = os.path.join(where, "%s-%s.json" % pair)
+                running[pair] = (start(*pair, options, result), result, time.monotonic())
+            for pair, (child, result, begun) in list(running.items()):
+                late = time.monotonic() - begun > LIMIT
+                if child.poll() is None and not late:
+                    continue
+                if late:
+                    child.kill()
+                child.wait()
+                del running[pair]
+                results.append(outcome(pair, result, late))
+                say("%s %s: %d passed, %d failed, %.0f s" % (
+                    *pair, results[-1].passed, len(results[-1].failures),
+                    time.monotonic() - begun))
+            time.sleep(0.05)
+    finally:
+        for child, _, _ in running.values():
+            child.kill()
+            child.wait()
+    return sorted(results, key=lambda s: (s.suite, s.mta))
+
+
+def outcome(pair, path, late):
+    score = compare.Score(*pair)
+    try:
+        with open(path) as f:
+            data = json.load(f)
+        score.cells, score.passed, score.failures = (data["cells"], data["passed"],
+                                                     data["failures"])
+    except (OSError, ValueError, KeyError):
+        score.failures = ["%s %s: %s" % (*pair, "took more than %d s" % LIMIT if late
+                                         else "ended without a result")]
+    return score
+
+
+def main(options):
+    sentence = missing()
+    if sentence:
+        say("SKIP live lab: " + sentence)
+        say("0 passed, 1 failed")
+        return 1
+    if not os.access(options.mqgrep, os.X_OK):
+        say("SKIP live lab: no %s; build it first (make)" % options.mqgrep)
+        say("0 passed, 1 failed")
+        return 1
+    suites = rooms.SUITES if options.suite == "all" else [options.suite]
+    mtas = [options.mta] if options.mta else list(rooms.MTAS)
+    if options.suite != "all":
+        for other in rooms.SUITES:
+            if other not in suites:
+                say("note: %s is not part of this run (--suite all)" % other)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        lock = rooms.lock()
+        rooms.build(suites, mtas, say)
+        scores = run_all([(m, s) for s in suites for m in mtas], options)
+    except rooms.RoomError as error:
+        say("SKIP live lab: %s" % error)
+        say("0 passed, 1 failed")
+        return 1
+    lock.close()
+    return report(scores)
+
+
+def report(scores):
+    failures = [f for s in scores for f in s.failures]
+    for line in failures:
+        say("FAIL " + line)
+    lines, bad = compare.matrix(scores)
+    say("\nValues compared, by field:\n" + "\n".join(lines) + "\n")
+    for line in bad:
+        say("FAIL " + line)
+    failed = len(failures) + len(bad)
+    say("%d passed, %d failed" % (sum(s.passed for s in scores), failed))
+    return 1 if failed else 0
+
+
+# --- inside: one MTA of one release ------------------------------------------------------------
+
+def mqgrep(options, *argv):
+    return subprocess.run([options.mqgrep, *argv], stdin=subprocess.DEVNULL, capture_output=True,
+                          timeout=120, env={"PATH": "/usr/bin:/bin", "TZ": "UTC", "LC_ALL": "C"})
+
+
+def records(options, score, spool, *more):
+    done = mqgrep(options, "--spool", spool, "-j", *more)
+    score.plain("mqgrep %s" % os.path.basename(spool), done.returncode in (0, 1, 2) and
+                not (done.returncode == 2 and not done.stdout),
+                "exit %d: %s" % (done.returncode, done.stderr.decode("utf-8", "replace")[:300]))
+    out = []
+    for line in done.stdout.decode("utf-8").splitlines():
+        out.append(json.loads(line))
+    return out
+
+
+def read_and_compare(options, score, scene, phase):
+    """Every spool of the scene, as it stands now."""
+    for name, inner in scene.spools():
+        spool = scene.room.host(inner)
+        truths = [t for t in scene.truths if t["spool"] == name]
+        found = records(options, score, spool)
+        if options.keep:
+            keep(options, scene, name, spool, phase)
+        if phase == "stopped":
+            same_with_threads(options, score, spool, found)
+        for truth, record in compare.pair(score, truths, found, name + " " + phase):
+            compare.compare(score, truth, record, spool)
+            if phase == "running" or "listed" in truth:
+                compare.listing(score, truth, record)
+
+
+def find_in_room(options, score, scene):
+    """mqgrep inside the room, with no --spool: it must find what its MTA is configured for."""
+    if rooms.SUITES.index(scene.suite) < rooms.host_index():
+        say("note: %s: a program of this machine does not run there; finding is not tried"
+            % scene.suite)
+        return
+    scene.room.bind(os.path.dirname(os.path.dirname(os.path.abspath(options.mqgrep))), "/lab")
+    out = scene.room.run(["/lab/sbin/" + os.path.basename(options.mqgrep), "-j"], check=False)
+    found = [json.loads(l) for l in out.decode("utf-8").splitlines()]
+    for name, inner in scene.found_spools():
+        truths = [t for t in scene.truths if t["spool"] == name and not t.get("optional")]
+        mine = {r["queue_id"]: r for r in found if r["spool"] == inner}
+        missing = [t["tag"] for t in truths if t["queue_id"] not in mine]
+        score.plain("finding %s" % inner, not missing, "not found: " + ", ".join(missing[:5]))
+        for truth in truths:
+            record = mine.get(truth["queue_id"], {})
+            score.check("host", record.get("host") == inside.HOST, True, truth["tag"],
+                        "found as %r" % record.get("host"))
+            queue = truth.get("found_queue")
+            if queue:
+                score.plain("finding " + truth["tag"], record.get("queue_name") == queue,
+                            "queue_name %r" % record.get("queue_name"))
+
+
+def snapshot(spool):
+    """Everything about a tree that reading must not change."""
+    seen = {}
+    for where, directories, files in os.walk(spool):
+        for path in [where] + [os.path.join(where, f) for f in files]:
+            st = os.lstat(path)
+            seen[path] = (st.st_ino, st.st_mode, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
+    return seen
+
+
+def same_with_threads(options, score, spool, found):
+    """The same bytes for any number of threads, and a spool that nobody touched."""
+    before = snapshot(spool)
+    outputs = [mqgrep(options, "--spool", spool, "-j", "--threads", n).stdout
+               for n in ("1", "2", "8")]
+    what = "mqgrep %s, " % os.path.basename(spool)
+    score.plain(what + "--threads 1, 2, 8", len(set(outputs)) == 1, "differ")
+    score.plain(what + "order", [json.loads(l) for l in outputs[0].splitlines()] == found,
+                "another run gave other records")
+    score.plain(what + "read only", snapshot(spool) == before, "something in the spool changed")
+
+
+def keep(options, scene, name, spool, phase):
+    where = os.path.join(options.keep, "%s-%s" % (scene.mta, scene.suite))
+    os.makedirs(where, exist_ok=True)
+    target = os.path.join(where, name + ("-live" if phase == "running" else ""))
+    shutil.rmtree(target, ignore_errors=True)
+    subprocess.run(["cp", "-a", spool, target], check=True)
+    scene.dump(os.path.join(where, "truth%s.ndjson" % ("-live" if phase == "running" else "")))
+
+
+def rebuild(options, score, scene):
+    """--eml and data_size against what the MTA sent, prints, or was given."""
+    for name, inner in scene.spools():
+        spool = scene.room.host(inner)
+        sizes = {r["queue_id"]: r.get("data_size")
+                 for r in records(options, score, spool, "--fields", "queue_id,data_size")}
+        for truth in scene.truths:
+            if truth["spool"] == name and truth.get("message"):
+                rebuilt(options, score, scene, truth, spool, sizes.get(truth["queue_id"]))
+
+
+def rebuilt(options, score, scene, truth, spool, size):
+    where = "%s (%s) --eml" % (truth["tag"], truth["queue_id"])
+    done = mqgrep(options, "--spool", spool, "--eml", truth["queue_id"])
+    eml = done.stdout
+    score.plain(where, done.returncode == 0 and eml, "exit %d: %s" % (
+        done.returncode, done.stderr.decode("utf-8", "replace")[:200]))
+    crlf = eml if b"\r\n" in eml else eml.replace(b"\n", b"\r\n")
+    differs = compare.same_message(scene.expected_message(truth), crlf)
+    score.plain(where, differs is None, differs)
+    exact = scene.sent_bytes(truth)
+    if exact is not None:
+        score.plain(where + " against the MTA's own bytes", crlf == exact,
+                    first_difference(exact, crlf))
+    score.check("data_size", size == (len(exact) if exact is not None else len(crlf)), True,
+                where, "%s, the message has %d bytes" % (
+                    size, len(exact) if exact is not None else len(crlf)))
+
+
+def first_difference(a, b):
+    at = next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
+    return "at byte %d: %r / %r (%d and %d bytes)" % (at, a[max(0, at - 20):at + 40],
+                                                      b[max(0, at - 20):at + 40], len(a), len(b))
+
+
+def one(options):
+    """Injects, reads beside the running MTA, stops it, reads again."""
+    score = compare.Score(options.mta, options.suite)
+    inside.settle()
+    room = inside.Room(rooms.path(options.mta, options.suite))
+    scene = None
+    try:
+        room.open()
+        scene = importlib.import_module("inject_" + options.mta).SCENE(room, options.suite)
+        scene.configure()
+        scene.start()
+        scene.inject()
+        read_and_compare(options, score, scene, "running")
+        rebuild(options, score, scene)
+        find_in_room(options, score, scene)
+        scene.stop()
+        scene.after_stop()
+        read_and_compare(options, score, scene, "stopped")
+    except BaseException:
+        score.failures.append("%s %s: %s" % (options.mta, options.suite, traceback.format_exc()))
+    finally:
+        if scene:
+            scene.close()
+        room.close()
+    with open(options.result + ".part", "w") as f:
+        json.dump({"cells": score.cells, "passed": score.passed, "failures": score.failures}, f)
+    os.rename(options.result + ".part", options.result)
+
+
+def parse():
+    p = argparse.ArgumentParser(prog="tests/live/run")
+    p.add_argument("--suite", choices=list(rooms.SUITES) + ["all"], default="all")
+    p.add_argument("--mta", choices=rooms.MTAS)
+    p.add_argument("--mqgrep", default=os.path.join(TOP, "build/sbin/mqgrep"))
+    p.add_argument("--keep", help="copy spools and truths to this directory")
+    p.add_argument("--jobs", type=int, default=2)
+    p.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    p.add_argument("--result", help=argparse.SUPPRESS)
+    return p.parse_args()
+
+
+if __name__ == "__main__":
+    given = parse()
+    if given.inside:
+        one(given)
+        sys.exit(0)
+    sys.exit(main(given))
