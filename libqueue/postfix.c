@@ -1,9 +1,11 @@
 /*
- * Postfix: where messages and their delivery logs are, which files belong together, and what a place says about a message.
- * What the bytes of queue files mean is in postfix_parse.c, of delivery logs in postfix_log.c.
+ * Postfix: where messages and their delivery logs are, which files belong together, and what a
+ * place says about a message. What the bytes of queue files mean is in postfix_parse.c, of delivery
+ * logs in postfix_log.c.
  *
- * A queue is a directory; a message is one file in it, named by the queue id, possibly below directories of one character
- * (hash_queue_depth). Moving between queues is a rename, so a busy message may be seen in two places, or in none.
+ * A queue is a directory; a message is one file in it, named by the queue id, possibly below
+ * directories of one character (hash_queue_depth). Moving between queues is a rename, so a busy
+ * message may be seen in two places, or in none.
  */
 #include <dirent.h>
 #include <pwd.h>
@@ -112,7 +114,10 @@ static void add_level(struct walk_dir *w, const char *name, unsigned char type)
         spool_add_dir(w->sp, path, queues[w->kind].name, w->kind, &index);
 }
 
-/* One character: a hash level, as for Postfix's own scanners. A longer name is a file, whatever it really is. */
+/*
+ * One character: a hash level, as for Postfix's own scanners. A longer name is a file, whatever it
+ * really is.
+ */
 static int each_name(void *ctx, const char *name, size_t len, unsigned char type)
 {
     struct walk_dir *w = ctx;
@@ -225,8 +230,9 @@ static void swap_entries(struct entry *a, struct entry *b)
 }
 
 /*
- * Files of one id in several queues: a message renamed while we listed was seen twice, with luck the first place is empty by now
- * or holds the same inode. Takes those out of e[0..n) and answers how many are left (at least one: the core asks again() about it).
+ * Files of one id in several queues: a message renamed while we listed was seen twice, with luck
+ * the first place is empty by now or holds the same inode. Takes those out of e[0..n) and answers
+ * how many are left (at least one: the core asks again() about it).
  */
 static size_t drop_sightings(const struct spool *sp, struct entry *e, size_t n)
 {
@@ -247,7 +253,10 @@ static size_t drop_sightings(const struct spool *sp, struct entry *e, size_t n)
     return kept > 0 ? kept : 1;
 }
 
-/* Logs tell about the message that the queue manager handles; a namesake set aside or not yet picked up comes after it. */
+/*
+ * Logs tell about the message that the queue manager handles; a namesake set aside or not yet
+ * picked up comes after it.
+ */
 static unsigned log_rank(const struct entry *e)
 {
     static const unsigned rank[QUEUES] = {

@@ -1,6 +1,7 @@
 /*
- * Postfix: fields of a record that are made of several facts of the queue file. Who the client was and how it came, when, how big, and
- * in which state the message is. The facts themselves are collected by postfix_parse.c.
+ * Postfix: fields of a record that are made of several facts of the queue file. Who the client was
+ * and how it came, when, how big, and in which state the message is. The facts themselves are
+ * collected by postfix_parse.c.
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -169,8 +170,8 @@ static struct own_line find_own_line(struct postfix_file *f, struct bytes *block
 }
 
 /*
- * Who submitted a local message. A requeued one (postsuper -r) passed pickup again, in the name of Postfix's own account: then the line
- * below, which was on top before, tells.
+ * Who submitted a local message. A requeued one (postsuper -r) passed pickup again, in the name of
+ * Postfix's own account: then the line below, which was on top before, tells.
  */
 static void set_local_uid(struct postfix_file *f, struct own_line line, struct bytes block)
 {
@@ -208,8 +209,9 @@ static bool known(struct bytes text)
 }
 
 /*
- * The log_ attributes tell about the client that gave us the message, the others about the last one: behind a content filter that is
- * the filter. Only where both are the same client may one set complete the other.
+ * The log_ attributes tell about the client that gave us the message, the others about the last
+ * one: behind a content filter that is the filter. Only where both are the same client may one set
+ * complete the other.
  */
 static bool same_client(const struct postfix_file *f)
 {
@@ -268,7 +270,10 @@ static void set_client(struct postfix_file *f)
     set_client_port(f);
     set_known(f, LQ_HELO_NAME, client(f, LOG_HELO, PEER_HELO));
     set_known(f, LQ_CLIENT_NAME, client(f, LOG_NAME, PEER_NAME));
-    /* A name that the address claims but that does not lead back to it: Postfix itself calls such a client unknown. */
+    /*
+     * A name that the address claims but that does not lead back to it: Postfix itself calls such a
+     * client unknown.
+     */
     if (!record_is_set(f->rec, LQ_CLIENT_NAME) && f->same_client && known(kept(f, REVERSE_NAME))) {
         set_known(f, LQ_CLIENT_NAME, kept(f, REVERSE_NAME));
         record_flag(f->rec, FLAG_NAME_UNVERIFIED);
@@ -281,8 +286,8 @@ static void set_client(struct postfix_file *f)
 }
 
 /*
- * No client attribute means a message made on this host. Postfix before 2.1, whose size record has three fields at most, did not write
- * them for any message.
+ * No client attribute means a message made on this host. Postfix before 2.1, whose size record has
+ * three fields at most, did not write them for any message.
  */
 static bool is_local(const struct postfix_file *f, const struct own_line *line)
 {
@@ -453,7 +458,10 @@ static bool take_digits(struct bytes text, int base, int64_t *out)
     return true;
 }
 
-/* Seconds in base 52, 4 digits of microseconds, z, the inode in base 51 (which has no z). Shorter before the z: a short id. */
+/*
+ * Seconds in base 52, 4 digits of microseconds, z, the inode in base 51 (which has no z). Shorter
+ * before the z: a short id.
+ */
 bool postfix_long_id(struct bytes id, int64_t *seconds, int64_t *usec)
 {
     const unsigned char *z = id.n > 0 ? memrchr(id.p, 'z', id.n) : NULL;

@@ -1,9 +1,11 @@
 /*
- * Postfix delivery logs: defer/ID and bounce/ID (bounce_append_service.c). Why delivery to whom is delayed, since when nobody
- * tried, and which failures are not reported yet. Knows nothing of the queue file but the list of recipients.
+ * Postfix delivery logs: defer/ID and bounce/ID (bounce_append_service.c). Why delivery to whom is
+ * delayed, since when nobody tried, and which failures are not reported yet. Knows nothing of the
+ * queue file but the list of recipients.
  *
- * Text, a block for each recipient, blank lines between. Postfix 2.0 wrote one line "<address>: reason"; since 2.1 lines name=value follow,
- * among them offset=, the place of the recipient's record in the queue file.
+ * Text, a block for each recipient, blank lines between. Postfix 2.0 wrote one line "<address>:
+ * reason"; since 2.1 lines name=value follow, among them offset=, the place of the recipient's
+ * record in the queue file.
  */
 #include "postfix.h"
 

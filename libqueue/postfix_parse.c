@@ -1,6 +1,7 @@
 /*
- * Postfix queue files: what their records say about envelope, recipients and header. Knows no directory; reads bytes only through
- * postfix_walk.c. Facts are of Postfix 1.0 to 3.12 (rec_type.h, cleanup, qmgr) unless a comment says otherwise.
+ * Postfix queue files: what their records say about envelope, recipients and header. Knows no
+ * directory; reads bytes only through postfix_walk.c. Facts are of Postfix 1.0 to 3.12 (rec_type.h,
+ * cleanup, qmgr) unless a comment says otherwise.
  *
  *     C T A… S A… (O R)…   M   N L…   X   A… (O R)…   E   anything
  *     envelope                 content    extracted       not read
@@ -17,7 +18,10 @@
 
 enum segment { ENVELOPE = 1, CONTENT = 2, EXTRACTED = 4 };
 
-/* Where a type may stand (rec_type.h). Another one there makes the queue manager, 3.7 and later, set the file aside. */
+/*
+ * Where a type may stand (rec_type.h). Another one there makes the queue manager, 3.7 and later,
+ * set the file aside.
+ */
 static const unsigned char fits[256] = {
     ['M'] = ENVELOPE, ['C'] = ENVELOPE, ['T'] = ENVELOPE, ['c'] = ENVELOPE, ['S'] = ENVELOPE, ['W'] = ENVELOPE,
     ['V'] = ENVELOPE, ['<'] = ENVELOPE, ['i'] = ENVELOPE,
@@ -154,7 +158,10 @@ static bool needs_no_quotes(struct bytes a)
     return ats <= 1 && before == 1;
 }
 
-/* The RFC 5321 form of an address of the queue file, which holds them unquoted. May use rd->tmp2; dies with the next call. */
+/*
+ * The RFC 5321 form of an address of the queue file, which holds them unquoted. May use rd->tmp2;
+ * dies with the next call.
+ */
 static struct bytes quoted(struct parse *p, struct bytes internal)
 {
     struct buf *b = &p->rd->tmp2;
@@ -198,7 +205,10 @@ static void read_sizes(struct parse *p, const struct item *it)
         p->file->size_count = n;
 }
 
-/* Bits of the fourth field that Postfix knows (qmgr refuses others): mixed recipients, and DSN notifications. */
+/*
+ * Bits of the fourth field that Postfix knows (qmgr refuses others): mixed recipients, and DSN
+ * notifications.
+ */
 enum { QMGR_FLAGS = 31, SENDOPT_SMTPUTF8 = 1 };
 
 static void check_sizes(struct parse *p)
@@ -315,8 +325,30 @@ static struct bytes orcpt_address(struct bytes orcpt)
     return bytes_trim(bytes_skip(orcpt, semicolon + 1));
 }
 
-/* What the recipient was before aliasing (O), else what the client called it (ORCPT), where it is another address. */
-static struct lq_str original(struct parse *p, struct bytes internal, struct lq_str address)
+/* Whether an address in RFC 5321 form is this unquoted one; case does not count. */
+static bool same_address(struct bytes text, struct bytes internal)
+{
+    bool inside = false;
+    size_t n = 0;
+
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] == '"') {
+            inside = !inside;
+            continue;
+        }
+        if (inside && text.p[i] == '\\' && i + 1 < text.n)
+            i++;
+        if (n == internal.n || ascii_lower(text.p[i]) != ascii_lower(internal.p[n++]))
+            return false;
+    }
+    return n == internal.n;
+}
+
+/*
+ * What the recipient was before aliasing (O), else what the client called it (ORCPT), where it is
+ * another address.
+ */
+static struct lq_str original(struct parse *p, struct bytes internal)
 {
     struct bytes orig = noted(p, &p->orig), orcpt = orcpt_address(noted(p, &p->orcpt));
 
@@ -324,7 +356,7 @@ static struct lq_str original(struct parse *p, struct bytes internal, struct lq_
         orig = quoted(p, orig);
         return record_copy(p->rec, orig.p, orig.n);
     }
-    if (orcpt.n > 0 && address.p && !bytes_ieq(orcpt, bytes_from(address.p, address.n)))
+    if (orcpt.n > 0 && !same_address(orcpt, internal))
         return record_copy(p->rec, orcpt.p, orcpt.n);
     return (struct lq_str){ NULL, 0 };
 }
@@ -356,7 +388,7 @@ static void read_recipient(struct parse *p, const struct item *it)
     if (r) {
         address = quoted(p, it->data);
         r->address = record_copy(p->rec, address.p, address.n);
-        r->orig_address = original(p, it->data, r->address);
+        r->orig_address = original(p, it->data);
         if (!r->address.p)
             record_broken(p->rec, SEC_CONTROL);
         if (!done)
@@ -405,7 +437,8 @@ static bool add_piece(void *headers, struct bytes piece)
 enum header_end { HEADER_BODY, HEADER_X, HEADER_BROKEN };
 
 /*
- * The header block into rd->headers, through pointers. Ends before an empty line or one that is no header field, as cleanup has it.
+ * The header block into rd->headers, through pointers. Ends before an empty line or one that is no
+ * header field, as cleanup has it.
  */
 static enum header_end read_header(struct parse *p)
 {
@@ -543,7 +576,10 @@ static void read_warning(struct parse *p, const struct item *it)
     p->warn_seen = true;
 }
 
-/* One record of the envelope or the extracted segment. False: there is nothing after it, or it cannot be read. */
+/*
+ * One record of the envelope or the extracted segment. False: there is nothing after it, or it
+ * cannot be read.
+ */
 static bool use_record(struct parse *p, const struct item *it)
 {
     struct bytes text;

@@ -1,16 +1,20 @@
 /*
- * Records of Postfix queue files (record.c, rec_type.h, Postfix 1.0 to 3.12), the pointers between them, and the message that they
- * carry. Reads bytes from a struct source only.
+ * Records of Postfix queue files (record.c, rec_type.h, Postfix 1.0 to 3.12), the pointers between
+ * them, and the message that they carry. Reads bytes from a struct source only.
  *
- * A record is a type byte, a length (7 bits a byte, low groups first, the high bit: more follows) and data. A `p` record continues
- * the stream at the offset that it names. Milters and header_checks edit a message so: the record to replace is overwritten by
- * a `p`, its successor appended to the file. The bytes between a `p` and the next record are garbage.
+ * A record is a type byte, a length (7 bits a byte, low groups first, the high bit: more follows)
+ * and data. A `p` record continues the stream at the offset that it names. Milters and
+ * header_checks edit a message so: the record to replace is overwritten by a `p`, its successor
+ * appended to the file. The bytes between a `p` and the next record are garbage.
  */
 #include "postfix_walk.h"
 
 #include <string.h>
 
-/* Postfix accepts 5 length bytes and 31 bits (4 and 28 since June 2026) and writes the shortest form; others are read, too. */
+/*
+ * Postfix accepts 5 length bytes and 31 bits (4 and 28 since June 2026) and writes the shortest
+ * form; others are read, too.
+ */
 enum { LENGTH_BYTES = 5, HEAD_MAX = 1 + LENGTH_BYTES };
 
 struct walk postfix_walk_from(struct source *src, uint64_t at)
@@ -69,8 +73,9 @@ enum step postfix_walk_item(struct walk *w, struct item *it, bool with_data)
 }
 
 /*
- * Continue where the pointer says; 0 is a place kept free. A circle takes the same pointer again and again: each is compared with
- * one remembered, which is renewed after 1, 2, 4, 8 … jumps, so that a small circle is found at once, not when the bytes run out.
+ * Continue where the pointer says; 0 is a place kept free. A circle takes the same pointer again
+ * and again: each is compared with one remembered, which is renewed after 1, 2, 4, 8 … jumps, so
+ * that a small circle is found at once, not when the bytes run out.
  */
 static enum step follow(struct walk *w, const struct item *it)
 {

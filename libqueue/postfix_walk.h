@@ -40,7 +40,10 @@ typedef bool postfix_walk_piece_fn(void *ctx, struct bytes piece);
 /* What a record has beyond the first view of it. False: it could not be read, or piece() stopped. */
 bool postfix_walk_rest(struct walk *w, const struct item *it, postfix_walk_piece_fn *piece, void *ctx);
 
-/* Emit the message whose first content record is at `at`. 0; 1 when the file is damaged there; what emit answered. */
+/*
+ * Emit the message whose first content record is at `at`. 0; 1 when the file is damaged there; what
+ * emit answered.
+ */
 int postfix_walk_message(struct source *src, uint64_t at, body_fn *emit, void *ctx);
 
 #endif
