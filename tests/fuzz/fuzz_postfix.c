@@ -1,0 +1,98 @@
+/*
+ * Feeds the Postfix parsers: a queue file as a ready one, as a user's maildrop file and as one being received, then its message; what
+ * begins like a delivery log is also read as one, for a message with recipients.
+ */
+#include <stdint.h>
+#include <string.h>
+
+#include "engine.h"
+#include "header.h"
+#include "postfix.h"
+#include "postfix_walk.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct postfix_spool owner = { 105, true };
+static struct spool_dir dirs[] = {
+    [PF_MAILDROP] = { .path = (char[]){ "maildrop" }, .fd = -1, .queue_name = "maildrop", .tag = PF_MAILDROP },
+    [PF_INCOMING] = { .path = (char[]){ "incoming" }, .fd = -1, .queue_name = "incoming", .tag = PF_INCOMING },
+    [PF_ACTIVE] = { .path = (char[]){ "active" }, .fd = -1, .queue_name = "active", .tag = PF_ACTIVE },
+    [PF_DEFERRED] = { .path = (char[]){ "deferred" }, .fd = -1, .queue_name = "deferred", .tag = PF_DEFERRED },
+    [PF_HOLD] = { .path = (char[]){ "hold" }, .fd = -1, .queue_name = "hold", .tag = PF_HOLD },
+    [PF_CORRUPT] = { .path = (char[]){ "corrupt" }, .fd = -1, .queue_name = "corrupt", .tag = PF_CORRUPT },
+    [PF_DEFER] = { .path = (char[]){ "defer" }, .fd = -1, .queue_name = "defer", .tag = PF_DEFER },
+    [PF_BOUNCE] = { .path = (char[]){ "bounce" }, .fd = -1, .queue_name = "bounce", .tag = PF_BOUNCE },
+};
+static struct spool spool = {
+    .backend = &postfix_backend, .root = (char[]){ "/q" }, .fd = -1, .clock = 1136300000, .dirs = dirs, .dir_count = 8,
+    .own = &owner,
+};
+
+/* A message with pending recipients at 0, 17 and 34, for logs to name. */
+static const char three[] = "R\017lee@example.netR\017odd@example.netR\017mo@example.net\0S\003a@bM\0";
+
+static const struct kind {
+    enum postfix_dir dir;
+    mode_t mode;
+    uid_t uid;
+} kinds[] = {
+    { PF_DEFERRED, 0700, 105 }, { PF_MAILDROP, 0744, 1000 }, { PF_INCOMING, 0600, 105 }, { PF_CORRUPT, 0400, 105 },
+};
+
+static int ignore(void *ctx, const void *p, size_t n)
+{
+    (void)p;
+    *(size_t *)ctx += n;
+    return 0;
+}
+
+static void parse(struct reading *rd, struct lq_record *rec, const struct kind *kind, const void *data, size_t size)
+{
+    static struct entry entries[3];
+    static struct ref ref = { entries, 3, false };
+    struct stat st = { .st_mode = S_IFREG | kind->mode, .st_uid = kind->uid, .st_mtime = 1136299000, .st_size = (off_t)size,
+                       .st_nlink = 1 };
+
+    entries[0] = (struct entry){ "0D431A0B0C1", "0D431A0B0C1", (uint16_t)kind->dir, 11, (uint8_t)kind->dir };
+    entries[1] = (struct entry){ "0D431A0B0C1", "0D431A0B0C1", PF_DEFER, 11, PF_DEFER };
+    entries[2] = (struct entry){ "0D431A0B0C1", "0D431A0B0C1", PF_BOUNCE, 11, PF_BOUNCE };
+    reading_begin(rd, &ref, rec, LQ_FIELDS_ALL);
+    source_memory(&rd->src, data, size);
+    postfix_parse(rd, &st, kind->dir);
+    header_fields(rec, bytes_from(rd->headers.p, rd->headers.n), rd->want);
+}
+
+static void finish(struct lq_record *rec)
+{
+    struct lq_str json;
+
+    rec->have |= SEC_CONTROL | SEC_SIZE | SEC_LOG;
+    lq_record_json(rec, LQ_FIELDS_ALL, &json, NULL);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct reading rd;
+    static struct lq_record rec;
+    struct stat st = { .st_mode = S_IFREG | 0600, .st_mtime = 1136299000, .st_size = (off_t)size };
+    size_t sent = 0;
+
+    if (!rd.spool)
+        reading_init(&rd, &spool);
+    if (size > 0 && (data[0] == '\n' || data[0] == '<')) {
+        parse(&rd, &rec, &kinds[0], three, sizeof(three) - 1);
+        for (unsigned log = 1; log <= 2; log++) {
+            source_memory(&rd.src, data, size);
+            postfix_log(&rd, &rd.ref->entries[log], &st);
+        }
+        finish(&rec);
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        parse(&rd, &rec, &kinds[i], data, size);
+        if (rec.scratch[NOTE_CONTENT] > 0)
+            postfix_walk_message(&rd.src, rec.scratch[NOTE_CONTENT], ignore, &sent);
+        finish(&rec);
+    }
+    return 0;
+}
