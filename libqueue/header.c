@@ -50,7 +50,7 @@ bool header_next(struct bytes *block, struct header *h)
         if (line.n == 0)
             return false;
         *block = rest;
-        if (is_blank(line.p[0]) || !split_field(line, h))
+        if (!split_field(line, h))
             continue;
         while (block->n > 0 && is_blank(block->p[0])) {
             line = take_line(block);

@@ -128,6 +128,7 @@ struct parsed {
     struct bytes submitter;             /* Sendmail's (from user@localhost) */
     struct ip ip;
     bool has_ip, forged, exim;
+    bool named_first;                   /* the writer names HELO in a comment: the word behind "from" is the client's name */
     char protocol[PROTOCOL_MAX];        /* "Microsoft SMTP Server": several words */
     size_t protocol_len;
     int64_t time;
@@ -141,17 +142,20 @@ static enum clause find_clause(struct bytes word)
     return NO_CLAUSE;
 }
 
-/* "[192.0.2.1]", "[192.0.2.1]:4242", "192.0.2.1", qmail's "ident@192.0.2.1". */
+/* "[192.0.2.1]", "[192.0.2.1]:4242", "192.0.2.1", "192.0.2.1:4242" (XMail), "ident@192.0.2.1" (qmail), "ident@[192.0.2.1]". */
 static bool take_ip(struct parsed *p, struct bytes word)
 {
-    size_t close = bytes_find(word, ']'), at = bytes_find(word, '@');
-    struct bytes text = word;
+    size_t at = bytes_find(word, '@'), close, colon;
 
-    if (word.n > 0 && word.p[0] == '[')
-        text.n = close < word.n ? close + 1 : word.n;
-    else if (at < word.n)
-        text = bytes_skip(word, at + 1);
-    if (p->has_ip || !ip_parse(text, &p->ip))
+    if (at < word.n)
+        word = bytes_skip(word, at + 1);
+    close = bytes_find(word, ']');
+    colon = bytes_find(word, ':');
+    if (close < word.n)
+        word.n = close + 1;
+    else if (colon < word.n && bytes_find(bytes_skip(word, colon + 1), ':') == word.n - colon - 1)
+        word.n = colon;
+    if (p->has_ip || !ip_parse(word, &p->ip))
         return false;
     p->has_ip = true;
     return true;
@@ -160,7 +164,7 @@ static bool take_ip(struct parsed *p, struct bytes word)
 /* A host name that a server looked up: "unknown" and its kin are none. */
 static struct bytes host_name(struct bytes name)
 {
-    static const struct bytes none[] = { BYTES("unknown"), BYTES("<unknown>"), BYTES("unverified") };
+    static const struct bytes none[] = { BYTES("unknown"), BYTES("<unknown>"), BYTES("unverified"), BYTES("softdnserr") };
     size_t at = bytes_find(name, '@');
 
     if (at < name.n)        /* old Sendmail: IDENT:user@host */
@@ -173,10 +177,44 @@ static struct bytes host_name(struct bytes name)
     return name;
 }
 
+static bool is_helo_word(struct bytes word)
+{
+    static const struct bytes helo = BYTES("HELO"), ehlo = BYTES("EHLO");
+
+    return bytes_eq(word, helo) || bytes_eq(word, ehlo);
+}
+
+static bool has_helo_key(struct bytes word)
+{
+    static const struct bytes key = BYTES("helo=");
+
+    return word.n > key.n && bytes_ieq((struct bytes){ word.p, key.n }, key);
+}
+
+/* One word of a comment behind "from": the words-th, after `last`. */
+static void from_comment_word(struct parsed *p, struct bytes word, struct bytes last, size_t words)
+{
+    size_t bracket = bytes_find(word, '[');
+
+    if (is_helo_word(last) || has_helo_key(word)) {
+        if (!p->helo.p)
+            p->helo = has_helo_key(word) ? bytes_skip(word, sizeof("helo=") - 1) : word;
+    } else if (is_helo_word(word)) {
+        p->named_first = true;
+    } else if (words == 1 && bracket == 0) {
+        if (take_ip(p, word))
+            p->name = last;
+    } else if (words == 0 && bracket > 0 && bracket < word.n && word.p[bracket - 1] != '@') {
+        if (take_ip(p, bytes_skip(word, bracket)))      /* "name[192.0.2.1]", without a blank */
+            p->name = (struct bytes){ word.p, bracket };
+    } else if (words == 0 || bracket == 0) {
+        take_ip(p, word);
+    }
+}
+
 /* What a comment behind "from" says about the client. */
 static void from_comment(struct parsed *p, struct bytes text)
 {
-    static const struct bytes helo = BYTES("helo="), helo_word = BYTES("HELO"), ehlo_word = BYTES("EHLO");
     struct lexer l = { .rest = text };
     struct bytes last = { NULL, 0 };
     struct token t;
@@ -187,18 +225,10 @@ static void from_comment(struct parsed *p, struct bytes text)
             p->forged = true;
         if (t.kind != TOKEN_WORD)
             continue;
-        if (t.text.p[0] == '[' && take_ip(p, t.text)) {
-            if (words == 1)
-                p->name = last;
-        } else if (t.text.n > helo.n && bytes_ieq((struct bytes){ t.text.p, helo.n }, helo) && !p->helo.p) {
-            p->helo = bytes_skip(t.text, helo.n);
-        } else if ((bytes_eq(last, helo_word) || bytes_eq(last, ehlo_word)) && !p->helo.p) {
-            p->helo = t.text;
-        } else if (words == 0) {
-            take_ip(p, t.text);
-        }
+        while (t.text.n > 1 && t.text.p[t.text.n - 1] == ',')
+            t.text.n--;
+        from_comment_word(p, t.text, last, words++);
         last = t.text;
-        words++;
     }
 }
 
@@ -218,12 +248,15 @@ static void take_comment(struct parsed *p, enum clause clause, struct bytes text
 {
     static const struct bytes exim = BYTES("Exim "), from = BYTES("from ");
 
-    if (bytes_start(text, exim))
+    if (bytes_start(text, exim)) {
         p->exim = true;
-    else if (clause == FROM)
+    } else if (clause == FROM) {
+        if (!p->value[FROM].p)          /* "from ([192.0.2.1]) by …": no name comes any more */
+            p->value[FROM] = (struct bytes){ text.p, 0 };
         from_comment(p, text);
-    else if (clause == NO_CLAUSE && bytes_start(text, from))
+    } else if (clause == NO_CLAUSE && bytes_start(text, from)) {
         p->submitter = bytes_skip(text, from.n);
+    }
 }
 
 /*
@@ -239,6 +272,8 @@ static enum clause take_word(struct parsed *p, enum clause clause, struct bytes 
         return p->value[next].p ? NO_CLAUSE : next;
     if (awaited)
         p->value[clause] = word;
+    else if (clause == FROM && !take_ip(p, word))
+        p->value[FROM].n = 0;           /* "from mail pickup service": no name at all */
     if (clause == WITH)
         add_protocol_word(p, word);
     return clause;
@@ -283,11 +318,11 @@ static struct lq_str copy(struct lq_record *r, struct bytes s)
 static void set_client(struct lq_record *r, struct parsed *p, struct lq_hop *hop)
 {
     struct bytes first = p->value[FROM];
-    bool literal = first.n > 0 && first.p[0] == '[', told = p->has_ip;
+    bool told = p->has_ip, literal = first.n > 0 && (first.p[0] == '[' || ip_parse(first, &(struct ip){ { 0 } }));
 
     if (literal)
         take_ip(p, first);
-    if (p->helo.p || p->exim) {
+    if (p->helo.p || p->named_first || p->exim) {
         /* Exim leaves helo= out where it would only repeat the name or the address: it is not known which. */
         hop->helo = copy(r, p->helo);
         hop->from = literal ? (struct lq_str){ NULL, 0 } : copy(r, host_name(first));

@@ -95,7 +95,7 @@ static const struct { const char *name, *in, *out; } decode_rows[] = {
     { "b, no padding",      "=?UTF-8?b?Y2Fmw6k?=",                       "café" },
     { "underscore",         "=?utf-8?Q?a_b=5Fc?=",                       "a b_c" },
     { "language",           "=?US-ASCII*en?Q?Keith_Moore?=",             "Keith Moore" },
-    { "empty word",         "a =?utf-8?Q?" "?= b",                       "a  b" },
+    { "empty word",         "a =?utf-8?Q?\?= b",                       "a  b" },
     { "text around",        "Re: =?utf-8?Q?=C3=A9?= and",                "Re: é and" },
     { "no blanks around",   "x=?utf-8?Q?=C3=A9?=y",                      "xéy" },
     { "in quotes",          "\"=?utf-8?Q?J=C3=B6rg?=\" <j@b.example>",   "\"Jörg\" <j@b.example>" },
@@ -143,7 +143,7 @@ static const struct { const char *name, *in, *out; } decode_rows[] = {
     { "unknown encoding",   "=?utf-8?X?abc?=",                           NULL },
     { "no end",             "=?utf-8?Q?abc",                             NULL },
     { "no text",            "=?utf-8?Q?=",                               NULL },
-    { "no charset",         "=?" "?Q?abc?=",                             NULL },
+    { "no charset",         "=?\?Q?abc?=",                             NULL },
     { "only a language",    "=?*en?Q?abc?=",                             NULL },
     { "begins twice",       "=?=?utf-8?Q?a?=",                           "=?a" },
     { "invalid UTF-8",      "=?utf-8?Q?=FF?=",                           NULL },
@@ -196,7 +196,7 @@ END_TEST
 /* Texts that make a decoder look ahead again and again, as long as a record's may be. */
 static const char *const hostile_pieces[] = {
     "=?", "=?a?q?x", "=?utf-8?q?=E2?= ", "=?utf-8?b?", "=?utf-8?q?=E2=82?=\t=?utf-8?q?=AC?= =?utf-8?q?=FF?=", "=?utf-8?q? ?= ",
-    "=?gbk?q?=C4?= ", "=?utf-8?q?" "?=",
+    "=?gbk?q?=C4?= ", "=?utf-8?q?\?=",
 };
 
 START_TEST(hostile_texts_end)
@@ -291,6 +291,28 @@ static const struct {
       NULL, "pc7", "192.0.2.10", "mx.example.com", "ESMTPS", "1a2b", 1773066336 },
     { "RFC 5321", "from pc7 (client.example.org [192.0.2.10]) BY mx.example.com VIA TCP WITH ESMTP ID 5 FOR <a@b>; Mon, 9 Mar 2026 14:25:36 +0000",
       "client.example.org", "pc7", "192.0.2.10", "mx.example.com", "ESMTP", "5", 1773066336 },
+    { "no blank before the address", "from pc7 (client.example.org[192.0.2.10]) by mx with SMTP; Mon, 9 Mar 2026 14:25:36 +0000",
+      "client.example.org", "pc7", "192.0.2.10", "mx", "SMTP", NULL, 1773066336 },
+    { "no parentheses", "from pc7 [192.0.2.10] by mx [192.0.2.11] with SMTP; Mon, 9 Mar 2026 14:25:36 +0000",
+      NULL, "pc7", "192.0.2.10", "mx", "SMTP", NULL, 1773066336 },
+    { "ident and brackets", "from pc7 (jim@[192.0.2.10]) by mx (8.11.6/8.11.6) with SMTP id h8; Mon, 9 Mar 2026 14:25:36 +0000",
+      NULL, "pc7", "192.0.2.10", "mx", "SMTP", "h8", 1773066336 },
+    { "address and port", "from pc7 (192.0.2.10:23198) by mx with [XMail 1.20 ESMTP Server] id <S72E>; Mon, 9 Mar 2026 14:25:36 +0000",
+      NULL, "pc7", "192.0.2.10", "mx", "[XMail 1.20 ESMTP Server]", "<S72E>", 1773066336 },
+    { "empty HELO", "from 192.0.2.10  (EHLO ) (192.0.2.10) by mx with SMTP; Mon, 9 Mar 2026 14:25:36 +0000",
+      NULL, NULL, "192.0.2.10", "mx", "SMTP", NULL, 1773066336 },
+    { "account and HELO", "from [192.0.2.10] (account jim HELO [10.0.0.5]) by mx (CommuniGate Pro SMTP 5) with ESMTPA id 2; Mon, 9 Mar 2026 14:25:36 +0000",
+      NULL, "[10.0.0.5]", "192.0.2.10", "mx", "ESMTPA", "2", 1773066336 },
+    { "address, comma, HELO", "from client.example.org(192.0.2.10, HELO pc7) by mx via smap (V1.3) id xma; Mon, 9 Mar 2026 14:25:36 +0000",
+      "client.example.org", "pc7", "192.0.2.10", "mx", NULL, "xma", 1773066336 },
+    { "bare address", "from 192.0.2.10 by mx with HTTP; Mon, 9 Mar 2026 14:25:36 +0000",
+      NULL, NULL, "192.0.2.10", "mx", "HTTP", NULL, 1773066336 },
+    { "address as HELO", "from 10.0.0.5 (client.example.org [192.0.2.10]) by mx with SMTP; Mon, 9 Mar 2026 14:25:36 +0000",
+      "client.example.org", "10.0.0.5", "192.0.2.10", "mx", "SMTP", NULL, 1773066336 },
+    { "mail pickup service", "from mail pickup service by mx with Microsoft SMTPSVC; Mon, 9 Mar 2026 14:25:36 +0000",
+      NULL, NULL, NULL, "mx", "Microsoft SMTPSVC", NULL, 1773066336 },
+    { "only a comment", "from ([192.0.2.10]) by mx with ESMTP ; Mon, 9 Mar 2026 14:25:36 +0000",
+      NULL, NULL, "192.0.2.10", "mx", "ESMTP", NULL, 1773066336 },
     { "a client called by", "from by (with [192.0.2.10]) by by (id) with SMTP id with1; Mon, 9 Mar 2026 14:25:36 +0000",
       "with", "by", "192.0.2.10", "by", "SMTP", "with1", 1773066336 },
     { "semicolon and parenthesis in quotes", "from \"a;(b\" by mx.example.com; Mon, 9 Mar 2026 14:25:36 +0000",
@@ -443,6 +465,18 @@ START_TEST(raw_bytes_stay_raw)
 }
 END_TEST
 
+START_TEST(stored_bytes_are_those_of_the_first)
+{
+    struct lq_record r = { 0 };
+
+    record_reset(&r);
+    header_fields(&r, text("Subject: =?utf-8?Q?a?= \xe9\nSubject: =?utf-8?Q?b?= \xe8\n"), LQ_FIELDS_ALL);
+    check_field(&r, LQ_SUBJECT, "a \xe9");
+    ck_assert_str_eq(r.stored[0].p, "=?utf-8?Q?a?= \xe9");
+    record_done(&r);
+}
+END_TEST
+
 START_TEST(many_hops_are_bounded)
 {
     struct lq_record r = { 0 };
@@ -497,6 +531,7 @@ int main(void)
     tcase_add_test(t, sets_the_first_of_each_field);
     tcase_add_test(t, sets_only_what_is_wanted);
     tcase_add_test(t, raw_bytes_stay_raw);
+    tcase_add_test(t, stored_bytes_are_those_of_the_first);
     tcase_add_test(t, many_hops_are_bounded);
     tcase_add_loop_test(t, long_values_are_cut, 0, 2);
     suite_add_tcase(s, t);
