@@ -115,12 +115,12 @@ def main(options):
         say("SKIP live lab: no %s; build it first (make)" % options.mqgrep)
         say("0 passed, 1 failed")
         return 1
-    suites = rooms.SUITES if options.suite == "all" else [options.suite]
+    asked = options.suite or ["all"]
+    suites = [s for s in rooms.SUITES if "all" in asked or s in asked]
     mtas = [options.mta] if options.mta else list(rooms.MTAS)
-    if options.suite != "all":
-        for other in rooms.SUITES:
-            if other not in suites:
-                say("note: %s is not part of this run (--suite all)" % other)
+    for other in rooms.SUITES:
+        if other not in suites:
+            say("note: %s is not part of this run (--suite all)" % other)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         lock = rooms.lock()
@@ -273,13 +273,14 @@ def first_difference(a, b):
 
 def one(options):
     """Injects, reads beside the running MTA, stops it, reads again."""
-    score = compare.Score(options.mta, options.suite)
+    suite = options.suite[0]
+    score = compare.Score(options.mta, suite)
     inside.settle()
-    room = inside.Room(rooms.path(options.mta, options.suite))
+    room = inside.Room(rooms.path(options.mta, suite))
     scene = None
     try:
         room.open()
-        scene = importlib.import_module("inject_" + options.mta).SCENE(room, options.suite)
+        scene = importlib.import_module("inject_" + options.mta).SCENE(room, suite)
         scene.configure()
         scene.start()
         scene.inject()
@@ -290,7 +291,7 @@ def one(options):
         scene.after_stop()
         read_and_compare(options, score, scene, "stopped")
     except BaseException:
-        score.failures.append("%s %s: %s" % (options.mta, options.suite, traceback.format_exc()))
+        score.failures.append("%s %s: %s" % (options.mta, suite, traceback.format_exc()))
     finally:
         if scene:
             scene.close()
@@ -302,7 +303,7 @@ def one(options):
 
 def parse():
     p = argparse.ArgumentParser(prog="tests/live/run")
-    p.add_argument("--suite", choices=list(rooms.SUITES) + ["all"], default="all")
+    p.add_argument("--suite", choices=list(rooms.SUITES) + ["all"], action="append")
     p.add_argument("--mta", choices=rooms.MTAS)
     p.add_argument("--mqgrep", default=os.path.join(TOP, "build/sbin/mqgrep"))
     p.add_argument("--keep", help="copy spools and truths to this directory")
