@@ -142,6 +142,7 @@ static const struct rule {
     { "servfail", REASON_DNS }, { "mx record", REASON_DNS }, { "mx lookup", REASON_DNS }, { "non-existent host", REASON_DNS },
     { "cannot find your hostname", REASON_DNS }, { "reverse hostname", REASON_DNS }, { "reverse dns", REASON_DNS },
     { "no such domain", REASON_DNS }, { "nullmx", REASON_DNS }, { "lookup failure", REASON_DNS },
+    { "lookup of host", REASON_DNS },       /* Exim's manualroute: lookup of host "NAME" failed in dns router */
 
     /* No answer: strerror(ETIMEDOUT), Postfix "conversation with … timed out", Exim "SMTP timeout after …". */
     { "timed out", REASON_TIMEOUT }, { "timeout", REASON_TIMEOUT }, { "time-out", REASON_TIMEOUT },
