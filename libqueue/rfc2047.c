@@ -11,6 +11,7 @@
 #include <iconv.h>
 #include <sys/auxv.h>
 
+#include "charsets.h"
 #include "header.h"
 
 enum verdict { WHOLE, PARTIAL, BAD };
@@ -19,8 +20,9 @@ enum verdict { WHOLE, PARTIAL, BAD };
 
 struct charset {
     const char *name;           /* in mail, lower case */
-    const char *iconv_name;     /* for KIND_ICONV */
-    enum { KIND_UTF8, KIND_ASCII, KIND_LATIN1, KIND_CP1252, KIND_ICONV } kind;
+    enum { KIND_UTF8, KIND_ASCII, KIND_LATIN1, KIND_TABLE, KIND_ICONV } kind;
+    const uint16_t *high;       /* of KIND_TABLE: 0x80 to 0xff */
+    const char *iconv_name;     /* of KIND_ICONV */
 };
 
 /*
@@ -30,39 +32,41 @@ struct charset {
  * backslash), UHC for EUC-KR and KS_C_5601.
  */
 static const struct charset charsets[] = {
-    { "utf-8", NULL, KIND_UTF8 }, { "utf8", NULL, KIND_UTF8 },
-    { "us-ascii", NULL, KIND_ASCII }, { "ascii", NULL, KIND_ASCII }, { "ansi_x3.4-1968", NULL, KIND_ASCII },
-    { "iso-8859-1", NULL, KIND_LATIN1 }, { "iso8859-1", NULL, KIND_LATIN1 }, { "iso_8859-1", NULL, KIND_LATIN1 },
-    { "latin1", NULL, KIND_LATIN1 }, { "latin-1", NULL, KIND_LATIN1 },
-    { "windows-1252", NULL, KIND_CP1252 }, { "cp1252", NULL, KIND_CP1252 }, { "cp-1252", NULL, KIND_CP1252 },
-    { "iso-8859-2", "ISO-8859-2", KIND_ICONV }, { "iso-8859-3", "ISO-8859-3", KIND_ICONV },
-    { "iso-8859-4", "ISO-8859-4", KIND_ICONV }, { "iso-8859-5", "ISO-8859-5", KIND_ICONV },
-    { "iso-8859-6", "ISO-8859-6", KIND_ICONV }, { "iso-8859-7", "ISO-8859-7", KIND_ICONV },
-    { "iso-8859-8", "ISO-8859-8", KIND_ICONV }, { "iso-8859-8-i", "ISO-8859-8", KIND_ICONV },
-    { "iso-8859-9", "ISO-8859-9", KIND_ICONV }, { "iso-8859-10", "ISO-8859-10", KIND_ICONV },
-    { "iso-8859-11", "ISO-8859-11", KIND_ICONV }, { "iso-8859-13", "ISO-8859-13", KIND_ICONV },
-    { "iso-8859-14", "ISO-8859-14", KIND_ICONV }, { "iso-8859-15", "ISO-8859-15", KIND_ICONV },
-    { "iso-8859-16", "ISO-8859-16", KIND_ICONV },
-    { "windows-1250", "CP1250", KIND_ICONV }, { "cp1250", "CP1250", KIND_ICONV },
-    { "windows-1251", "CP1251", KIND_ICONV }, { "cp1251", "CP1251", KIND_ICONV },
-    { "windows-1253", "CP1253", KIND_ICONV }, { "windows-1254", "CP1254", KIND_ICONV },
-    { "windows-1255", "CP1255", KIND_ICONV }, { "windows-1256", "CP1256", KIND_ICONV },
-    { "windows-1257", "CP1257", KIND_ICONV }, { "windows-1258", "CP1258", KIND_ICONV },
-    { "windows-874", "CP874", KIND_ICONV }, { "tis-620", "CP874", KIND_ICONV },
-    { "koi8-r", "KOI8-R", KIND_ICONV }, { "koi8-u", "KOI8-U", KIND_ICONV },
-    { "cp866", "CP866", KIND_ICONV }, { "ibm866", "CP866", KIND_ICONV },
-    { "cp437", "CP437", KIND_ICONV }, { "ibm437", "CP437", KIND_ICONV },
-    { "cp850", "CP850", KIND_ICONV }, { "ibm850", "CP850", KIND_ICONV },
-    { "cp852", "CP852", KIND_ICONV }, { "macintosh", "MACINTOSH", KIND_ICONV },
-    { "gb2312", "GBK", KIND_ICONV }, { "gbk", "GBK", KIND_ICONV }, { "cp936", "GBK", KIND_ICONV },
-    { "gb18030", "GB18030", KIND_ICONV },
-    { "big5", "BIG5-HKSCS", KIND_ICONV }, { "big5-hkscs", "BIG5-HKSCS", KIND_ICONV },
-    { "shift_jis", "CP932", KIND_ICONV }, { "shift-jis", "CP932", KIND_ICONV }, { "sjis", "CP932", KIND_ICONV },
-    { "x-sjis", "CP932", KIND_ICONV }, { "windows-31j", "CP932", KIND_ICONV }, { "cp932", "CP932", KIND_ICONV },
-    { "euc-jp", "EUC-JP", KIND_ICONV }, { "iso-2022-jp", "ISO-2022-JP", KIND_ICONV },
-    { "euc-kr", "UHC", KIND_ICONV }, { "ks_c_5601-1987", "UHC", KIND_ICONV }, { "ks_c_5601", "UHC", KIND_ICONV },
-    { "cp949", "UHC", KIND_ICONV }, { "iso-2022-kr", "ISO-2022-KR", KIND_ICONV },
-    { "utf-7", "UTF-7", KIND_ICONV },
+    { "utf-8", KIND_UTF8, NULL, NULL }, { "utf8", KIND_UTF8, NULL, NULL }, { "us-ascii", KIND_ASCII, NULL, NULL },
+    { "ascii", KIND_ASCII, NULL, NULL }, { "ansi_x3.4-1968", KIND_ASCII, NULL, NULL },
+    { "iso-8859-1", KIND_LATIN1, NULL, NULL }, { "iso8859-1", KIND_LATIN1, NULL, NULL },
+    { "iso_8859-1", KIND_LATIN1, NULL, NULL }, { "latin1", KIND_LATIN1, NULL, NULL },
+    { "latin-1", KIND_LATIN1, NULL, NULL }, { "iso-8859-2", KIND_TABLE, iso_8859_2, NULL },
+    { "iso-8859-4", KIND_TABLE, iso_8859_4, NULL }, { "iso-8859-5", KIND_TABLE, iso_8859_5, NULL },
+    { "iso-8859-7", KIND_TABLE, iso_8859_7, NULL }, { "iso-8859-8", KIND_TABLE, iso_8859_8, NULL },
+    { "iso-8859-8-i", KIND_TABLE, iso_8859_8, NULL }, { "iso-8859-9", KIND_TABLE, iso_8859_9, NULL },
+    { "iso-8859-13", KIND_TABLE, iso_8859_13, NULL }, { "iso-8859-15", KIND_TABLE, iso_8859_15, NULL },
+    { "windows-1250", KIND_TABLE, windows_1250, NULL }, { "cp1250", KIND_TABLE, windows_1250, NULL },
+    { "windows-1251", KIND_TABLE, windows_1251, NULL }, { "cp1251", KIND_TABLE, windows_1251, NULL },
+    { "windows-1252", KIND_TABLE, windows_1252, NULL }, { "cp1252", KIND_TABLE, windows_1252, NULL },
+    { "cp-1252", KIND_TABLE, windows_1252, NULL }, { "windows-1253", KIND_TABLE, windows_1253, NULL },
+    { "windows-1254", KIND_TABLE, windows_1254, NULL }, { "windows-1256", KIND_TABLE, windows_1256, NULL },
+    { "windows-1257", KIND_TABLE, windows_1257, NULL }, { "windows-874", KIND_TABLE, windows_874, NULL },
+    { "tis-620", KIND_TABLE, windows_874, NULL }, { "iso-8859-11", KIND_TABLE, windows_874, NULL },
+    { "koi8-r", KIND_TABLE, koi8_r, NULL }, { "koi8-u", KIND_TABLE, koi8_u, NULL },
+    { "ibm866", KIND_TABLE, ibm866, NULL }, { "cp866", KIND_TABLE, ibm866, NULL },
+    { "iso-8859-3", KIND_ICONV, NULL, "ISO-8859-3" }, { "iso-8859-6", KIND_ICONV, NULL, "ISO-8859-6" },
+    { "iso-8859-10", KIND_ICONV, NULL, "ISO-8859-10" }, { "iso-8859-14", KIND_ICONV, NULL, "ISO-8859-14" },
+    { "iso-8859-16", KIND_ICONV, NULL, "ISO-8859-16" }, { "windows-1255", KIND_ICONV, NULL, "CP1255" },
+    { "windows-1258", KIND_ICONV, NULL, "CP1258" }, { "cp437", KIND_ICONV, NULL, "CP437" },
+    { "ibm437", KIND_ICONV, NULL, "CP437" }, { "cp850", KIND_ICONV, NULL, "CP850" },
+    { "ibm850", KIND_ICONV, NULL, "CP850" }, { "cp852", KIND_ICONV, NULL, "CP852" },
+    { "macintosh", KIND_ICONV, NULL, "MACINTOSH" }, { "gb2312", KIND_ICONV, NULL, "GBK" },
+    { "gbk", KIND_ICONV, NULL, "GBK" }, { "cp936", KIND_ICONV, NULL, "GBK" },
+    { "gb18030", KIND_ICONV, NULL, "GB18030" }, { "big5", KIND_ICONV, NULL, "BIG5-HKSCS" },
+    { "big5-hkscs", KIND_ICONV, NULL, "BIG5-HKSCS" }, { "shift_jis", KIND_ICONV, NULL, "CP932" },
+    { "shift-jis", KIND_ICONV, NULL, "CP932" }, { "sjis", KIND_ICONV, NULL, "CP932" },
+    { "x-sjis", KIND_ICONV, NULL, "CP932" }, { "windows-31j", KIND_ICONV, NULL, "CP932" },
+    { "cp932", KIND_ICONV, NULL, "CP932" }, { "euc-jp", KIND_ICONV, NULL, "EUC-JP" },
+    { "iso-2022-jp", KIND_ICONV, NULL, "ISO-2022-JP" }, { "euc-kr", KIND_ICONV, NULL, "UHC" },
+    { "ks_c_5601-1987", KIND_ICONV, NULL, "UHC" }, { "ks_c_5601", KIND_ICONV, NULL, "UHC" },
+    { "cp949", KIND_ICONV, NULL, "UHC" }, { "iso-2022-kr", KIND_ICONV, NULL, "ISO-2022-KR" },
+    { "utf-7", KIND_ICONV, NULL, "UTF-7" },
 };
 
 static const struct charset *find_charset(struct bytes name)
@@ -72,12 +76,6 @@ static const struct charset *find_charset(struct bytes name)
             return &charsets[i];
     return NULL;
 }
-
-/* 0x80 to 0x9f of windows-1252; 0: not a character. */
-static const uint16_t cp1252_high[32] = {
-    0x20ac, 0,      0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021, 0x02c6, 0x2030, 0x0160, 0x2039, 0x0152, 0, 0x017d, 0,
-    0,      0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014, 0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0, 0x017e, 0x0178,
-};
 
 /* A character below U+10000 in UTF-8. */
 static void add_character(struct buf *out, unsigned c)
@@ -103,14 +101,12 @@ static enum verdict convert_ascii(const unsigned char *p, size_t n, struct buf *
     return WHOLE;
 }
 
-/* ISO-8859-1, where high tells what 0x80 to 0x9f are instead of its control characters. */
-static enum verdict convert_latin(const uint16_t *high, const unsigned char *p, size_t n, struct buf *out)
+/* high: what 0x80 to 0xff are; without it they are their own numbers (ISO-8859-1). */
+static enum verdict convert_single(const uint16_t *high, const unsigned char *p, size_t n, struct buf *out)
 {
     for (size_t i = 0; i < n; i++) {
-        unsigned c = p[i];
+        unsigned c = high && p[i] >= 0x80 ? high[p[i] - 0x80] : p[i];
 
-        if (high && c >= 0x80 && c < 0xa0)
-            c = high[c - 0x80];
         if (c == 0)
             return BAD;
         add_character(out, c);
@@ -249,8 +245,8 @@ static enum verdict convert_window(struct decoder *d)
     switch (d->charset->kind) {
     case KIND_UTF8: v = convert_utf8(d->window, d->n, &used, d->out); break;
     case KIND_ASCII: v = convert_ascii(d->window, d->n, d->out); break;
-    case KIND_LATIN1: v = convert_latin(NULL, d->window, d->n, d->out); break;
-    case KIND_CP1252: v = convert_latin(cp1252_high, d->window, d->n, d->out); break;
+    case KIND_LATIN1:
+    case KIND_TABLE: v = convert_single(d->charset->high, d->window, d->n, d->out); break;
     case KIND_ICONV: v = convert_iconv(d->cd, d->window, d->n, &used, d->out); break;
     }
     d->n -= used;
@@ -338,7 +334,7 @@ static enum verdict decode_word(struct decoder *d, const struct word *w)
 
 /*
  * glibc's converters are modules. A static program would load those of the machine that it was copied to, of whatever
- * version they are, so it does without: AT_BASE, the place of the program interpreter, is 0 where there is none.
+ * version they are, so it does without (GBK and its kin then stay encoded): AT_BASE, the place of the program interpreter, is 0 where there is none.
  */
 static bool have_modules(void)
 {
@@ -376,12 +372,11 @@ static size_t skip_blanks(struct bytes in, size_t at)
 }
 
 /*
- * The word at `at` and those that it takes to make its last character whole. True: decoded. False: nothing was added, and
- * the text up to *end is to be copied as it stands.
+ * The word at `at` and those that it takes to make its last character whole. True: decoded. False: the text up to *end is to
+ * be copied as it stands, instead of anything that was added.
  */
 static bool decode_run(struct decoder *d, size_t at, size_t *end)
 {
-    size_t kept = d->out->n;
     struct word w, next;
     enum verdict v;
 
@@ -396,10 +391,7 @@ static bool decode_run(struct decoder *d, size_t at, size_t *end)
         w = next;
     /* The word that broke a run may be sound by itself. */
     *end = v == BAD && w.start > at ? w.start : w.end;
-    if (close_charset(d, v) == WHOLE)
-        return true;
-    d->out->n = kept;
-    return false;
+    return close_charset(d, v) == WHOLE;
 }
 
 void header_decode(struct bytes unfolded, struct buf *out)
