@@ -398,8 +398,10 @@ static const struct variable variables[] = {
 
 static const struct variable *find_variable(struct bytes name)
 {
+    if (name.n == 0)
+        return NULL;
     for (size_t i = 0; i < sizeof(variables) / sizeof(*variables); i++)
-        if (variables[i].len == name.n && memcmp(variables[i].name, name.p, name.n) == 0)
+        if (variables[i].len == name.n && *variables[i].name == (char)*name.p && memcmp(variables[i].name, name.p, name.n) == 0)
             return &variables[i];
     return NULL;
 }
