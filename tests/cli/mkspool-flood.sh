@@ -2,12 +2,12 @@
 # every file of a copy gets the same one.
 for mta in postfix exim sendmail; do
     for run in 1 2; do
-        "$MKSPOOL" flood $mta $mta-$run -n 300
+        "$MKSPOOL" flood $mta $mta-$run -n 100
         (cd $mta-$run && find . -type f -printf '%p %m %T@ ' -exec sha256sum {} \; | sort | sha256sum)
     done
     "$MKSPOOL" flood $mta $mta-long -n 20 --long-ids --flat
-    "$MKSPOOL" replicate $mta $mta-1 $mta-copy -n 1000 2>&1
-    "$MKSPOOL" replicate $mta $mta-long $mta-longcopy -n 100 2>&1
+    "$MKSPOOL" replicate $mta $mta-1 $mta-copy -n 300 2>&1
+    "$MKSPOOL" replicate $mta $mta-long $mta-longcopy -n 40 2>&1
     find $mta-copy $mta-longcopy -type f | wc -l
 done
 
