@@ -169,10 +169,10 @@ static void note_owner(struct spool *sp, size_t dir)
 static int denied(struct spool *sp, const char *queue, struct lq_error *err)
 {
     struct stat st;
-    struct passwd *pw = fstatat(sp->fd, queue, &st, 0) == 0 ? getpwuid(st.st_uid) : NULL;
+    struct passwd *pw = fstatat(sp->fd, queue, &st, 0) == 0 && st.st_uid != 0 ? getpwuid(st.st_uid) : NULL;
 
-    return error_set(err, LQ_EACCES, "%s: no right to read the queue: become root or %s", sp->root,
-                     pw ? pw->pw_name : "the owner of its directories");
+    return error_set(err, LQ_EACCES, "%s: no right to read the queue: become root%s%s", sp->root, pw ? " or " : "",
+                     pw ? pw->pw_name : "");
 }
 
 static int list(struct spool *sp, unsigned sections, struct lq_error *err)
@@ -385,7 +385,7 @@ static void read_control(struct reading *rd)
         rd->vanished = true;
         return;
     }
-    for (uint32_t i = 0; i < rd->ref->count; i++)
+    for (uint32_t i = 0; (rd->want & LQ_FIELD_BIT(LQ_FILES)) && i < rd->ref->count; i++)
         record_add_file(rd->rec, rd->spool->dirs[rd->ref->entries[i].dir].path, rd->ref->entries[i].name);
     record_set_state(rd->rec, dir_state[key->role]);
     if (opened == FILE_OK) {

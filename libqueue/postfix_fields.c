@@ -12,6 +12,9 @@
 #include "header.h"
 #include "postfix.h"
 
+/* What Postfix's own Received line tells. */
+static const uint64_t origin_mask = LQ_FIELD_BIT(LQ_PROTOCOL_NAME) | LQ_FIELD_BIT(LQ_LOCAL_UID) | LQ_FIELD_BIT(LQ_FLAGS);
+
 const uint64_t postfix_header_mask =
     LQ_FIELD_BIT(LQ_SUBJECT) | LQ_FIELD_BIT(LQ_FROM) | LQ_FIELD_BIT(LQ_TO) | LQ_FIELD_BIT(LQ_MESSAGE_ID) |
     LQ_FIELD_BIT(LQ_DATE) | LQ_FIELD_BIT(LQ_RECEIVED) | LQ_FIELD_BIT(LQ_PROTOCOL_NAME) | LQ_FIELD_BIT(LQ_LOCAL_UID) |
@@ -306,7 +309,7 @@ static void set_origin(struct postfix_file *f)
     struct bytes below, protocol = client(f, LOG_PROTOCOL, PEER_PROTOCOL);
     struct own_line line = find_own_line(f, &below);
 
-    if (line.found && line.with.n > 0 && f->same_client)
+    if (line.with.n > 0 && f->same_client)
         protocol = line.with;
     set_known(f, LQ_PROTOCOL_NAME, protocol);
     if (says_tls(protocol))
@@ -393,7 +396,7 @@ static void set_identity(struct postfix_file *f)
     char text[100];
     int n;
 
-    if (!lq_record_number(f->rec, LQ_ARRIVAL_TIME, &seconds))
+    if (!(f->rd->want & LQ_FIELD_BIT(LQ_IDENTITY)) || !lq_record_number(f->rec, LQ_ARRIVAL_TIME, &seconds))
         return;
     lq_record_number(f->rec, LQ_ARRIVAL_USEC, &usec);
     n = snprintf(text, sizeof(text), "%" PRId64 ".%06" PRId64 "-%llx:%llu", seconds, usec,
@@ -428,7 +431,7 @@ void postfix_fields(struct postfix_file *f)
 {
     check_mode(f);
     set_client(f);
-    if (f->rd->want & postfix_header_mask)
+    if (f->rd->want & origin_mask)
         set_origin(f);
     set_arrival(f);
     set_next_attempt(f);

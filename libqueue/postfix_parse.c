@@ -638,11 +638,9 @@ static bool read_records(struct parse *p)
     return false;
 }
 
-/* What the queue manager wants besides a stream that ends well. */
+/* What the queue manager wants besides a stream that ends well (which cannot be without M and X). */
 static void check_required(struct parse *p)
 {
-    if (p->rec->scratch[NOTE_CONTENT] == 0)
-        postfix_refuse(p->file, "no message content record 'M'");
     if (!record_is_set(p->rec, LQ_SENDER))
         postfix_refuse(p->file, "no sender record 'S'");
     if (!p->file->time_seen)
