@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -280,6 +281,10 @@ static const struct {
       VERDICT | F(RECIPIENTS),
       "\"state\":\"corrupt\",\"recipients\":[{\"address\":\"c@d.example\"},{\"address\":\"e@f.example\"}],"
       "\"problems\":[\"deferred/0D431A0B0C1: the size record 'C' makes no sense\"]" },
+    { "size record of -1s, as postdrop 3.11 writes it", USERS_MAILDROP,
+      TIME "C -1 -1 -1\nS a@b.example\nM\nN\nX\nE\n",
+      VERDICT | F(MESSAGE_SIZE),
+      "\"state\":\"incoming\",\"message_size\":49,\"problems\":[]" },
     { "no microseconds", DEFERRED,
       "C6\nT 1117548000\nS a@b.example\nM\nN\nX\nE\n",
       TIMES | F(PROBLEMS),
@@ -332,6 +337,10 @@ static const struct {
       "C6\n" TIME "S first@x.example\nS second@x.example\nM\nN\nX\nE\n",
       VERDICT | F(SENDER),
       "\"state\":\"deferred\",\"sender\":\"first@x.example\",\"problems\":[]" },
+    { "a second sender that is null", DEFERRED,
+      "C6\n" TIME "S first@x.example\nS\nM\nN\nX\nE\n",
+      F(SENDER) | F(FLAGS),
+      "\"sender\":\"first@x.example\",\"flags\":[\"local\"]" },
     { "addresses are quoted", DEFERRED,
       "C6\n" TIME "S odd user@x.example\nR a@b>c@r.example\nR .dot@x\nR x.@y\nR a..b@c\nR plain\n"
       "R \nM\nN\nX\nE\n",
@@ -436,6 +445,10 @@ static const struct {
       TIME "A client_address=192.0.2.1\nA sasl_username=boss\nS a@b.example\nM\nN\nX\nE\n",
       CLIENT | ORIGIN,
       "\"client_address\":\"192.0.2.1\",\"auth_user\":\"boss\",\"flags\":[\"authenticated\"]" },
+    { "what Postfix's own account submits is not requeued", { "0D431A0B0C1", PF_MAILDROP, 0744, MAIL_OWNER, 1136218000 },
+      TIME "A client_address=192.0.2.1\nA sasl_username=boss\nS a@b.example\nM\nN\nX\nE\n",
+      CLIENT | ORIGIN,
+      "\"local_uid\":105,\"flags\":[\"local\"]" },
     { "own line tells TLS and AUTH", DEFERRED,
       RECEIVED("N Received: from h (unknown [192.0.2.1])\nN \t(using TLSv1.3 with cipher X (256/256 bits))\n"
       "N \t(No client certificate (really) requested)\nN \tby mx.example (Postfix) with ESMTPSA id 0D431A0B0C1\n"
@@ -497,6 +510,10 @@ static const struct {
       "\"problems\":[]" },
     { "empty name", DEFERRED,
       LOCAL("N : x\nN Subject: late\n"),
+      HEADER,
+      "\"problems\":[]" },
+    { "two words before the colon", DEFERRED,
+      LOCAL("N Sub ject: x\nN Subject: late\n"),
       HEADER,
       "\"problems\":[]" },
     { "text ends in the header", DEFERRED,
@@ -786,6 +803,28 @@ START_TEST(log_of_another_message)
 }
 END_TEST
 
+/* A line longer than a view comes in pieces; only the first of them is looked at. */
+START_TEST(log_with_a_long_line)
+{
+    static const struct place at = DEFERRED;
+    struct buf file = script_make(LOG_FILE), log = { .p = NULL };
+    struct parsed t;
+
+    buf_add_str(&log, "\nx=");
+    while (log.n < SOURCE_VIEW_MAX + 1)
+        buf_add_char(&log, 'y');
+    buf_add_str(&log, "reason=not this\n\n");
+    buf_add_char(&log, '\0');
+    begin(&t, &at, 1, LQ_FIELDS_ALL);
+    parse_file(&t, &at, &file, 0);
+    parse_log(&t, 1, log.p, 1136217000, 0);
+    ck_assert_str_eq(shown(&t, F(REASON) | F(LAST_ATTEMPT)), "\"last_attempt\":1136217000");
+    end(&t);
+    buf_done(&log);
+    buf_done(&file);
+}
+END_TEST
+
 /* A pointer back: the second recipient read stands before the first. */
 START_TEST(log_offsets_out_of_order)
 {
@@ -1049,7 +1088,7 @@ static const struct {
     { "2zNjYx0N4dz1XMpM", true, 1136214245, 54321 },    /* the second one was made by Postfix 3.7.11 */
     { "4jX48y4ynDz1blN8", true, 1795294226, 699776 },
     { "0D431A0B0C1", false, 0, 0 },
-    { "2zNjYx0N4z", false, 0, 0 },                      /* z too early */
+    { "2zNjY00N4z1", false, 0, 0 },                     /* z too early */
     { "2aNjYx0N4dz1XMpM", false, 0, 0 },                /* a vowel */
     { "2zNjYxzzzzz1XMpM", false, 0, 0 },                /* more than a second of microseconds */
     { "zzzzzzzzzzzzzzzzzzzzzzzzzzz0000z1", false, 0, 0 },
@@ -1272,21 +1311,165 @@ START_TEST(twins)
 }
 END_TEST
 
-/* Postfix throws what was never completed away after a week. */
+/* Postfix throws what was never completed away after a week; not what somebody still holds a lock on. */
 START_TEST(never_completed)
 {
     struct timespec old[2] = { { .tv_sec = 1000000000 }, { .tv_sec = 1000000000 } };
     struct buf out = { .p = NULL };
+    int locked;
 
     make_root();
     put_file("incoming/A0000001", TIME, 0600, true);
     put_file("incoming/A0000002", TIME, 0600, true);
+    put_file("incoming/A0000003", TIME, 0600, true);
     mkdirat(root_fd, "active", 0700);
     ck_assert_int_eq(utimensat(root_fd, "incoming/A0000002", old, 0), 0);
+    ck_assert_int_eq(utimensat(root_fd, "incoming/A0000003", old, 0), 0);
+    locked = openat(root_fd, "incoming/A0000003", O_RDONLY | O_CLOEXEC);
+    ck_assert_int_eq(flock(locked, LOCK_EX | LOCK_NB), 0);
     scan(&out, NULL);
+    close(locked);
+    ck_assert_ptr_nonnull(strstr(out.p, "incoming/A0000003 receiving\n"));
     ck_assert_ptr_nonnull(strstr(out.p, "incoming/A0000001 receiving\n"));
     ck_assert_ptr_nonnull(strstr(out.p, "incoming/A0000002 incomplete [incoming/A0000002: was never completed (mode 0600), last written "));
     buf_done(&out);
+    remove_root();
+}
+END_TEST
+
+/* A queue listed while a message went from incoming to active: the place that is empty by now is forgotten. */
+START_TEST(seen_twice)
+{
+    struct spool_dir places[8];
+    struct spool sp = spool;
+    struct entry e[3];
+    uint32_t counts[3] = { 0 };
+
+    make_root();
+    message("active/A0000001");
+    mkdirat(root_fd, "incoming", 0700);
+    memcpy(places, dirs, sizeof(places));
+    sp.dirs = places;
+    places[PF_INCOMING].fd = openat(root_fd, "incoming", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    places[PF_ACTIVE].fd = openat(root_fd, "active", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    e[0] = (struct entry){ "A0000001", "A0000001", PF_INCOMING, 8, PF_INCOMING };
+    e[1] = (struct entry){ "A0000001", "A0000001", PF_DEFER, 8, PF_DEFER };
+    e[2] = (struct entry){ "A0000001", "A0000001", PF_ACTIVE, 8, PF_ACTIVE };
+    ck_assert_uint_eq(postfix_backend.group(&sp, e, 3, counts), 1);
+    ck_assert_uint_eq(counts[0], 2);
+    ck_assert_uint_eq(e[0].role, PF_ACTIVE);
+    ck_assert_uint_eq(e[1].role, PF_DEFER);
+    /* Gone from both: one is kept, so that it is looked for again. */
+    ck_assert_int_eq(unlinkat(root_fd, "active/A0000001", 0), 0);
+    ck_assert_uint_eq(postfix_backend.group(&sp, e, 3, counts), 1);
+    ck_assert_uint_eq(postfix_backend.group(&sp, &e[1], 1, counts), 0);
+    close(places[PF_INCOMING].fd);
+    close(places[PF_ACTIVE].fd);
+    remove_root();
+}
+END_TEST
+
+START_TEST(too_deep)
+{
+    struct buf out = { .p = NULL };
+    char path[80] = "deferred/A0000001";
+
+    make_root();
+    message(path);
+    for (int i = 0; i < 20; i++)
+        memcpy(path + 8 + 2 * i, "/A/A0000002", 12);
+    message(path);
+    scan(&out, NULL);
+    ck_assert_str_eq(out.p, "deferred/A0000001 deferred\n"
+                            "trouble: deferred/A/A/A/A/A/A/A/A/A/A/A/A/A/A/A/A/A: too deep for a hashed queue, not read\n");
+    buf_done(&out);
+    remove_root();
+}
+END_TEST
+
+static int to_stream(void *ctx, const void *p, size_t n)
+{
+    buf_add(ctx, p, n);
+    return 0;
+}
+
+START_TEST(message_of_a_file)
+{
+    struct lq_scan_opts opts = { .size = sizeof(opts), .fields = LQ_FIELDS_ALL | F(DATA_SIZE), .threads = 1 };
+    const struct lq_record *rec;
+    struct buf out = { .p = NULL };
+    struct lq_queue *q;
+    struct lq_scan *s;
+    struct lq_error err;
+    int64_t size;
+
+    make_root();
+    put_file("deferred/0D431A0B0C1", SAMPLE_B, 0700, true);
+    put_file("deferred/0D431A0B0C2", "C", 0700, false);
+    ck_assert_int_eq(lq_queue_open(&q, "postfix", root, NULL, &err), LQ_OK);
+    ck_assert_int_eq(lq_scan_begin(&s, q, &opts, &err), LQ_OK);
+    ck_assert_int_eq(lq_scan_next(s, &rec, &err), LQ_OK);
+    ck_assert_int_eq(lq_message_eml(q, rec, to_stream, &out, &err), LQ_OK);
+    buf_add_char(&out, '\0');
+    ck_assert_str_eq(out.p, "Received: by mx.example.com\r\nSubject: changed\r\nA: b\r\nX-Added: 1\r\n\r\nbody\r\n");
+    ck_assert(lq_record_number(rec, LQ_DATA_SIZE, &size));
+    ck_assert_int_eq(size, (int64_t)out.n - 1);
+    ck_assert_int_eq(lq_scan_next(s, &rec, &err), LQ_OK);
+    ck_assert(!lq_record_number(rec, LQ_DATA_SIZE, &size));
+    ck_assert_int_eq(lq_message_eml(q, rec, to_stream, &out, &err), LQ_EINVAL);
+    lq_scan_end(s);
+    lq_queue_close(q);
+    buf_done(&out);
+    remove_root();
+}
+END_TEST
+
+/* Without the rights to read: one sentence that names who has them. */
+START_TEST(no_right_to_read)
+{
+    struct lq_scan_opts opts = { .size = sizeof(opts), .fields = LQ_FIELDS_ALL, .threads = 1 };
+    struct lq_queue *q;
+    struct lq_scan *s;
+    struct lq_error err;
+
+    make_root();
+    message("deferred/A0000001");
+    ck_assert_int_eq(fchmod(root_fd, 0755), 0);
+    if (geteuid() != 0)
+        fchmodat(root_fd, "deferred", 0, 0);
+    else
+        ck_assert_int_eq(seteuid(65534), 0);
+    ck_assert_int_eq(lq_queue_open(&q, "postfix", root, NULL, &err), LQ_OK);
+    ck_assert_int_eq(lq_scan_begin(&s, q, &opts, &err), LQ_EACCES);
+    ck_assert_ptr_nonnull(strstr(err.text, ": no right to read the queue: become root"));
+    lq_queue_close(q);
+    ck_assert_int_eq(seteuid(getuid()), 0);
+    fchmodat(root_fd, "deferred", 0700, 0);
+    remove_root();
+}
+END_TEST
+
+/* A log that cannot be read hides the reasons: they are unknown, not absent. */
+START_TEST(log_unreadable)
+{
+    struct lq_scan_opts opts = { .size = sizeof(opts), .fields = LQ_FIELDS_ALL, .threads = 1 };
+    const struct lq_record *rec;
+    struct lq_queue *q;
+    struct lq_scan *s;
+    struct lq_error err;
+
+    make_root();
+    message("deferred/A0000001");
+    mkdirat(root_fd, "defer", 0700);
+    ck_assert_int_eq(symlinkat("/etc/passwd", root_fd, "defer/A0000001"), 0);
+    ck_assert_int_eq(lq_queue_open(&q, "postfix", root, NULL, &err), LQ_OK);
+    ck_assert_int_eq(lq_scan_begin(&s, q, &opts, &err), LQ_OK);
+    ck_assert_int_eq(lq_scan_next(s, &rec, &err), LQ_OK);
+    ck_assert_int_eq(lq_record_has(rec, LQ_REASON), LQ_UNREAD);
+    ck_assert_int_eq(lq_record_has(rec, LQ_CLIENT_ADDRESS), LQ_ABSENT);
+    ck_assert_str_eq(lq_record_text_at(rec, LQ_PROBLEMS, 0).p, "defer/A0000001: not a regular file");
+    lq_scan_end(s);
+    lq_queue_close(q);
     remove_root();
 }
 END_TEST
@@ -1339,12 +1522,18 @@ int main(void)
     tcase_add_test(file_case, header_not_wanted);
     LOOP(log_case, logs, log_rows);
     tcase_add_test(log_case, log_of_another_message);
+    tcase_add_test(log_case, log_with_a_long_line);
     tcase_add_test(log_case, log_offsets_out_of_order);
     tcase_add_test(dir_case, every_place_is_listed);
     tcase_add_test(dir_case, odd_things);
     tcase_add_test(dir_case, moved_while_we_looked);
     tcase_add_test(dir_case, twins);
     tcase_add_test(dir_case, never_completed);
+    tcase_add_test(dir_case, seen_twice);
+    tcase_add_test(dir_case, too_deep);
+    tcase_add_test(dir_case, message_of_a_file);
+    tcase_add_test(dir_case, no_right_to_read);
+    tcase_add_test(dir_case, log_unreadable);
     LOOP(dir_case, detected_by_shape, shapes);
     suite_add_tcase(suite, file_case);
     suite_add_tcase(suite, log_case);
