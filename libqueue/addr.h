@@ -30,7 +30,8 @@ size_t ip_network(const struct ip *ip, unsigned prefix4, unsigned prefix6, char 
 struct netset;
 /*
  * "192.0.2.1,198.51.100.0/24,2001:db8::/32,192.0.2.10-192.0.2.20": IP, CIDR, range, comma list; empty items are
- * errors; host bits set behind a prefix are accepted. LQ_OK; LQ_EINVAL with a sentence that shows the bad item; LQ_ENOMEM.
+ * errors; host bits set behind a prefix are accepted; IPv6 networks such as ::/0 do not take IPv4 along. LQ_OK;
+ * LQ_EINVAL with a sentence that shows the bad item; LQ_ENOMEM.
  */
 int netset_parse(struct netset **out, const char *text, struct lq_error *err);
 bool netset_has(const struct netset *set, const struct ip *ip);

@@ -30,12 +30,16 @@ void header_unfold(struct bytes value, struct buf *out);
 void header_decode(struct bytes unfolded, struct buf *out);
 
 /*
- * One Received value into a hop (strings in the record's arena): from, by, with, id, helo (the name the client gave), from
- * (the verified name), address (RFC 5952 text), time. Understands Postfix, Exim, Sendmail and the general RFC 5321 forms. A part not found stays
- * { NULL, 0 }. Nested comments are walked without recursion.
+ * One Received value into a hop (strings in the record's arena): by, with, id, helo (the name the client gave),
+ * from (the verified name; the login of a local submission where Exim and Sendmail write it), address (RFC 5952
+ * text), time. Understands Postfix, Exim, Sendmail and the general RFC 5321 forms. A part not found stays { NULL,
+ * 0 }. Nested comments are walked without recursion.
  */
 void header_received(struct lq_record *r, struct bytes value, struct lq_hop *hop);
-/* RFC 5322 date-time ("Mon, 9 Mar 2026 14:25:36 +0100 (CET)", day of week and seconds optional, obsolete zones) to epoch seconds. */
+/*
+ * RFC 5322 date-time ("Mon, 9 Mar 2026 14:25:36 +0100 (CET)", day of week and seconds optional, obsolete zones) to epoch
+ * seconds.
+ */
 bool header_date(struct bytes text, int64_t *out);
 
 /* Set subject, from, to, message_id, date and the received hops of the record, those in want, from its header block. */

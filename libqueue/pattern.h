@@ -9,7 +9,7 @@
 
 enum pattern_kind {
     PATTERN_ADDRESS,    /* a@b, @dom, @.dom, globs, <>, =TEXT, /re/ on the whole address */
-    PATTERN_USER,       /* as text; without @ it also matches an account before its realm (alice = alice@mx.example.com) */
+    PATTERN_USER,       /* the same but <>; without @ also an account before its realm (alice = alice@mx.example.com) */
     PATTERN_TEXT        /* globs on the whole text, =TEXT, /re/ */
 };
 
@@ -25,9 +25,10 @@ struct pattern_scratch {
 };
 
 /*
- * LQ_OK; LQ_EINVAL for an empty text, a bad regex (with the place), a glob that begins with ^ or ends with $ (the sentence shows
- * the /…/ form), a trailing backslash; LQ_ENOMEM. Regexes are case-insensitive, UTF, with JIT where there is one.
- * Globs: * ? and \ as escape; ASCII case-insensitive.
+ * LQ_OK; LQ_EINVAL for an empty text (also behind = or @, and between slashes), a bad regex (with the place), one
+ * without its last slash, a glob that begins with ^ or ends with $ (the sentence shows the /…/ form), a trailing
+ * backslash; LQ_ENOMEM. Regexes are case-insensitive, UTF, with JIT where there is one. Globs: * ? and \ as
+ * escape; ASCII case-insensitive.
  */
 int pattern_compile(struct pattern **out, enum pattern_kind kind, const char *text, struct lq_error *err);
 /* Any number of threads may match one pattern, each with its own scratch. Bytes that are not UTF-8 match as such. */

@@ -12,7 +12,10 @@ extern const char *const reason_class_names[REASON_COUNT];
 
 /* The class of a reason text, by words and DSN codes (table in reason.c). */
 enum reason_class reason_classify(struct bytes text);
-/* The first enhanced status code (RFC 3463: [245].n.n) in the text, as a word of its own and not part of an address or longer number; n == 0 without one. */
+/*
+ * The first enhanced status code (RFC 3463: [245].n.n) in the text, as a word of its own and not part of an address or
+ * longer number; n == 0 without one.
+ */
 struct bytes reason_dsn_code(struct bytes text);
 
 #endif

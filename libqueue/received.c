@@ -13,10 +13,7 @@
 #include "addr.h"
 #include "header.h"
 
-enum {
-    VALUE_MAX = 64 << 10,       /* of a Received field; real ones stay below 2 KiB */
-    PROTOCOL_MAX = 64
-};
+enum { PROTOCOL_MAX = 64 };
 
 /* --- words and comments --- */
 
@@ -340,8 +337,6 @@ void header_received(struct lq_record *r, struct bytes value, struct lq_hop *hop
     struct parsed p = { .time = 0 };
     char address[IP_TEXT_MAX];
 
-    if (value.n > VALUE_MAX)
-        value.n = VALUE_MAX;
     parse_received(&p, value);
     p.exim = p.exim || is_exim_protocol(p.value[WITH]);
     set_client(r, &p, hop);

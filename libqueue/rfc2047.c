@@ -333,8 +333,9 @@ static enum verdict decode_word(struct decoder *d, const struct word *w)
 /* --- runs of words --- */
 
 /*
- * glibc's converters are modules. A static program would load those of the machine that it was copied to, of whatever
- * version they are, so it does without (GBK and its kin then stay encoded): AT_BASE, the place of the program interpreter, is 0 where there is none.
+ * glibc's converters are modules. A static program would load those of the machine that it was copied to, of
+ * whatever version they are, so it does without (GBK and its kin then stay encoded): AT_BASE, the place of the
+ * program interpreter, is 0 where there is none.
  */
 static bool have_modules(void)
 {

@@ -1,4 +1,7 @@
-/* Sizes, ages, times and counts as people type them. Whatever could mean two things is refused: a wrong guess selects wrong mail. */
+/*
+ * Sizes, ages, times and counts as people type them. Whatever could mean two things is refused: a wrong guess selects
+ * wrong mail.
+ */
 #include "units.h"
 
 #include <string.h>

@@ -15,7 +15,8 @@ int units_count(struct range *out, const char *text, struct lq_error *err);
 /* "90" seconds, "10m", "3h", "2d", "1w" (also "s"): seconds. */
 int units_age(int64_t *out, const char *text, struct lq_error *err);
 /*
- * Epoch seconds ("1795293358", "@1795293358") or ISO 8601: date, date and time with T or blank, minutes or seconds or fractions (dropped), zone Z, +hh:mm, +hhmm or none = local.
+ * Epoch seconds ("1795293358", "@1795293358"; less than nine digits need the @: 2026 is a year to most people) or ISO 8601: date,
+ * date and time with T or blank, minutes or seconds or fractions (dropped), zone Z, +hh:mm, +hhmm, +hh or none = local.
  */
 int units_time(int64_t *out, const char *text, struct lq_error *err);
 
