@@ -591,6 +591,101 @@ START_TEST(changed)
 }
 END_TEST
 
+/* 4.98.2 does not compare the end of a long id. */
+START_TEST(end_of_a_long_name)
+{
+    struct text made = change(TEXT(long_header), TEXT("0q2H-H\nDebian"), TEXT("0q2I-H\nDebian"));
+    struct input in = { .id = "1xUs0E-000000000NA-0q2H", .header = made };
+    struct parsed o;
+
+    parse_all(&o, &in);
+    ck_assert_int_eq(o.rec.state, STATE_INCOMING);
+    ck_assert_uint_eq(o.rec.problems.n, 1);
+    parsed_done(&o);
+    check_parse(in, NULL);
+    free((char *)made.p);
+}
+END_TEST
+
+static struct text with_long_line(const char *find, size_t n)
+{
+    struct buf line = { 0 };
+    struct text made;
+
+    buf_add_str(&line, find);
+    for (size_t i = 0; i < n; i++)
+        buf_add_char(&line, 'x');
+    made = change(TEXT(local_header), (struct text){ find, strlen(find) }, (struct text){ line.p, line.n });
+    buf_done(&line);
+    return made;
+}
+
+/* Longer than Exim's buffers: of a short one the rest is still read, a variable beyond 64 KiB has no end. */
+static const struct {
+    const char *find;
+    size_t n;
+    bool corrupt, whole;
+    const char *sender;
+} long_lines[] = {
+    { "<alice", 20000, true, true, "<alicexxxx" },
+    { "\n2", 20000, true, true, "<alice@" },
+    { "-auth_id", 20000, false, true, "<alice@" },
+    { "-auth_id", 70000, true, false, "<alice@" },
+    { "<alice", 70000, true, false, NULL },
+    { "bob", 20000, false, true, "<alice@" },
+    { "bob", 70000, true, false, "<alice@" },
+};
+
+START_TEST(long_line)
+{
+    struct text made = with_long_line(long_lines[_i].find, long_lines[_i].n);
+    struct input in = { .id = "1xUroU-0003xZ-2Y", .header = made };
+    struct parsed o;
+
+    parse_all(&o, &in);
+    ck_assert_int_eq(o.rec.state == STATE_CORRUPT, long_lines[_i].corrupt);
+    ck_assert_int_eq(o.p.whole, long_lines[_i].whole);
+    ck_assert_int_eq(o.rec.broken != 0, !long_lines[_i].whole);
+    o.rec.have = SEC_NAME | SEC_CONTROL;
+    if (long_lines[_i].sender)
+        ck_assert_mem_eq(lq_record_text(&o.rec, LQ_SENDER).p, long_lines[_i].sender + 1, strlen(long_lines[_i].sender + 1));
+    else
+        ck_assert_int_eq(lq_record_has(&o.rec, LQ_SENDER), LQ_UNREAD);
+    parsed_done(&o);
+    check_parse(in, NULL);
+    free((char *)made.p);
+}
+END_TEST
+
+/* A disk that fails makes nothing corrupt. */
+START_TEST(unreadable)
+{
+    struct input in = { .id = "1xUroU-0003xZ-2Y" };
+    struct parsed o;
+    int fd;
+
+    parse_all(&o, &(struct input){ .id = in.id, .header = TEXT(local_header) });
+    parsed_done(&o);
+    memset(&o, 0, sizeof(o));
+    record_reset(&o.rec);
+    o.p = (struct exim_parse){ .rec = &o.rec, .src = &o.src, .dir = "input", .name = "H", .id = bytes_from(in.id, strlen(in.id)),
+                               .want = LQ_FIELDS_ALL, .headers = &o.headers, .names = &o.names, .nodes = &o.nodes };
+    fd = as_file(&o.src, TEXT(local_header), 64);
+    close(fd);
+    exim_parse_header(&o.p);
+    ck_assert_int_eq(o.rec.state, STATE_NONE);
+    ck_assert_uint_eq(o.rec.broken, SEC_CONTROL);
+    ck_assert_str_eq(o.rec.problems.items[0].p, "input/H: cannot be read beyond offset 0: Bad file descriptor");
+    source_file(&o.src, fd, 10);
+    exim_parse_journal(&o.p);
+    ck_assert_uint_eq(o.rec.problems.n, 2);
+    source_file(&o.src, fd, 10);
+    exim_parse_log(&o.p);
+    ck_assert_uint_eq(o.rec.broken, SEC_CONTROL | SEC_LOG);
+    parsed_done(&o);
+}
+END_TEST
+
 /* Cut anywhere, nothing is made up: whatever is said stands in the whole file, too. */
 START_TEST(cut_anywhere)
 {
@@ -1363,6 +1458,9 @@ int main(void)
     LOOP(files, host, hosts);
     LOOP(files, done_or_not, done_rows);
     LOOP(files, message_log, logs);
+    LOOP(files, long_line, long_lines);
+    tcase_add_test(files, end_of_a_long_name);
+    tcase_add_test(files, unreadable);
     tcase_add_test(files, cut_anywhere);
     tcase_add_test(files, acl_data_is_not_parsed);
     tcase_add_test(files, authentication_needs_host_auth);
