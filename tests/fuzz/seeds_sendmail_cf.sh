@@ -1,0 +1,6 @@
+# The lines of sendmail.cf that say where queues are, in their old and new forms.
+cd "$1"
+printf 'V10/Berkeley\nO QueueDirectory=/var/spool/mqueue\nO QueueFileMode=0640\nO Timeout.ident=5s\n' >plain
+printf 'O QueueDirectory=/var/spool/mqueue/q*\nQslow, P=/var/spool/mqueue/slow, R=5, I=1h\nQfast, Path=/var/spool/mqueue/f*\n' >groups
+printf '# comment\r\nOQ/usr/spool/mqueue\r\nOA/etc/aliases\r\n' >old
+printf 'O QueueDirectory = /m/* \nQmqueue, P=/n\nQ\nQ,\nQa,P\nO\nO Queue\n' >odd
