@@ -186,9 +186,9 @@ static bool cf_is_about(const struct sendmail_cf *cf, int fd)
            here.st_ino == there.st_ino;
 }
 
-static void read_configuration(struct spool *sp, struct own *own)
+static void read_configuration(struct spool *sp, struct own *own, const char *const *path)
 {
-    for (const char *const *path = sendmail_cf_files; *path && !own->configured; path++) {
+    for (; *path && !own->configured; path++) {
         if (!sendmail_cf_read(&own->cf, *path))
             continue;
         own->configured = cf_is_about(&own->cf, sp->fd);
@@ -197,16 +197,21 @@ static void read_configuration(struct spool *sp, struct own *own)
     }
 }
 
-static int open_spool(struct spool *sp, struct lq_error *err)
+int sendmail_open(struct spool *sp, const char *const *cf_files, struct lq_error *err)
 {
     struct own *own = calloc(1, sizeof(*own));
 
     if (!own)
         return error_memory(err);
     if (sp->live)
-        read_configuration(sp, own);
+        read_configuration(sp, own, cf_files);
     sp->own = own;
     return LQ_OK;
+}
+
+static int open_spool(struct spool *sp, struct lq_error *err)
+{
+    return sendmail_open(sp, sendmail_cf_files, err);
 }
 
 static void close_spool(struct spool *sp)

@@ -8,6 +8,11 @@
 #include "record.h"
 #include "source.h"
 
+/* --- the spool --- */
+
+/* The back end's open(), with the configuration files to believe about a live spool. */
+int sendmail_open(struct spool *sp, const char *const *cf_files, struct lq_error *err);
+
 /* --- control files (qf, hf, Qf, tf) --- */
 
 /* What sendmail.c must know of a control file beyond the fields of the record. */

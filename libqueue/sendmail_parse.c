@@ -18,6 +18,9 @@
 #define WANT_HEADERS (FIELD(SUBJECT) | FIELD(FROM) | FIELD(TO) | FIELD(MESSAGE_ID) | FIELD(DATE) | FIELD(RECEIVED) | FIELD(DATA_SIZE))
 #define WANT_LIST (FIELD(RECIPIENTS) | FIELD(RECIPIENT))
 #define WANT_REASON (FIELD(REASON) | FIELD(REASON_CLASS))
+#define WANT_MACROS                                                                                                        \
+    (FIELD(CLIENT_ADDRESS) | FIELD(CLIENT_PORT) | FIELD(CLIENT_NAME) | FIELD(HELO_NAME) | FIELD(PROTOCOL_NAME) |           \
+     FIELD(AUTH_USER) | FIELD(AUTH_METHOD) | FIELD(LOCAL_USER) | FIELD(FLAGS))
 
 enum {
     VERSION_MAX = 8,            /* 8.13 to 8.18 */
@@ -421,7 +424,7 @@ static void take_macro(struct parse *p, struct bytes v)
     size_t n = v.n > 0 && v.p[0] == '{' ? bytes_find(v, '}') + 1 : 1;
     struct bytes name = { v.p, n };
 
-    if (n > v.n)
+    if (n > v.n || !wanted(p, WANT_MACROS))
         return;
     v = bytes_skip(v, n);
     for (enum macro m = 0; m < MACRO_COUNT; m++)

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "backend.h"
+#include "engine.h"
 #include "header.h"
 #include "sendmail.h"
 
@@ -638,7 +638,6 @@ START_TEST(bodies)
     put("q2/df3", "333");
     put("q1/qf4", QF);
     put("q1/df4", "4444");
-    ck_assert_int_eq(link(at("q1/df4"), (char[300]){ 0 }), -1);
     put("q2/qf5", QF);
     symlink("/etc/passwd", at("q2/df5"));
     expect("1 mqueue incomplete -1 q1/qf1\n"
@@ -875,6 +874,75 @@ START_TEST(body_after_listing)
 }
 END_TEST
 
+/* --- this machine's own spool, with its configuration --- */
+
+static char live_cf[300];
+
+static int open_live(struct spool *sp, struct lq_error *err)
+{
+    return sendmail_open(sp, (const char *const[]){ "/nowhere/sendmail.cf", live_cf, NULL }, err);
+}
+
+static void expect_live(const char *cf, const char *expected)
+{
+    struct lq_backend backend = sendmail_backend;
+    struct lq_queue q = { .backend = &backend, .root = root, .fd = open(root, O_RDONLY | O_DIRECTORY), .live = true };
+    struct lq_scan_opts opts = { .size = sizeof(opts), .fields = LQ_FIELDS_ALL, .threads = 1 };
+    const struct lq_record *r;
+    struct lq_scan *scan;
+    struct buf out = { 0 };
+
+    strcpy(live_cf, at(".cf"));
+    put(".cf", cf);
+    backend.open = open_live;
+    ck_assert_int_eq(lq_scan_begin(&scan, &q, &opts, NULL), LQ_OK);
+    while (lq_scan_next(scan, &r, NULL) == LQ_OK)
+        tell_message(&out, r);
+    buf_add_char(&out, '\0');
+    lq_scan_end(scan);
+    close(q.fd);
+    ck_assert_str_eq(out.p, expected);
+    buf_done(&out);
+}
+
+START_TEST(groups_of_the_configuration)
+{
+    char cf[500];
+
+    put_dir("q1");
+    put_dir("slow");
+    put("q1/qf1", QF);
+    put("q1/df1", "1");
+    put("slow/qf2", QF);
+    put("slow/df2", "22");
+    snprintf(cf, sizeof(cf), "O QueueDirectory=%s/q*\nQslow, P=%s/slow\n", root, root);
+    expect_live(cf, "1 mqueue incoming 1 q1/qf1 q1/df1\n2 slow incoming 2 slow/qf2 slow/df2\n");
+    /* The configuration of another spool says nothing about this one. */
+    expect_live("O QueueDirectory=/tmp/q*\nQslow, P=/tmp/slow\n",
+                "1 mqueue incoming 1 q1/qf1 q1/df1\n2 mqueue incoming 2 slow/qf2 slow/df2\n");
+}
+END_TEST
+
+START_TEST(modes_that_sendmail_refuses)
+{
+    char cf[500];
+
+    put("qf1", QF);
+    put("df1", "1");
+    put("qf2", QF);
+    put("df2", "2");
+    chmod(at("qf1"), 0660);
+    chmod(at("qf2"), 0602);
+    snprintf(cf, sizeof(cf), "O QueueDirectory=%s\nO QueueFileMode=0640\n", root);
+    expect_live(cf, "1 mqueue corrupt 1 qf1 df1\n  qf1: mode 0660 lets others write; sendmail would set it aside as Qf1\n"
+                    "2 mqueue corrupt 1 qf2 df2\n  qf2: mode 0602 lets others write; sendmail would set it aside as Qf2\n");
+    snprintf(cf, sizeof(cf), "O QueueDirectory=%s\nO QueueFileMode=0660\n", root);
+    expect_live(cf, "1 mqueue incoming 1 qf1 df1\n"
+                    "2 mqueue corrupt 1 qf2 df2\n  qf2: mode 0602 lets others write; sendmail would set it aside as Qf2\n");
+    expect("1 mqueue incoming 1 qf1 df1\n2 mqueue incoming 1 qf2 df2\n");
+}
+END_TEST
+
 static int collect(void *ctx, const void *p, size_t n)
 {
     buf_add(ctx, p, n);
@@ -1044,6 +1112,8 @@ static Suite *suite(void)
     tcase_add_test(disk, linked_directories);
     tcase_add_test(disk, what_moves_is_found_again);
     tcase_add_test(disk, body_after_listing);
+    tcase_add_test(disk, groups_of_the_configuration);
+    tcase_add_test(disk, modes_that_sendmail_refuses);
     tcase_add_test(disk, rebuilt);
     tcase_add_test(disk, identity);
     tcase_add_loop_test(disk, detects, 0, COUNT(detect_rows));
