@@ -214,6 +214,7 @@ static const struct { const char *name, *text, *expected; } file_rows[] = {
       WHOLE "rcpt=leo@example.com\nsubject=V0\n!attempts\n" },
     { "V0 has no flags", "T1\nS<a@b>\nRPFD:<a@b>\nHSubject: x\n", WHOLE "rcpt=PFD:<a@b>\n" },
     { "V0 names the controlling user alone", "T1\nCkate\nS<a@b>\nRx@y\nHSubject: x\n", WHOLE "rcpt=x@y\n!  orig\n" },
+    { "V1 names the controlling user alone", "V1\nT1\nC:kate\nS<a@b>\nRP:x@y\nHSubject: x\n.\n", WHOLE "rcpt=x@y\n!  orig\n" },
     { "V4 alias without r", "V4\nT1\nS<a@b>\nC:staff\nRFDA:x@y\n.\n", WHOLE "rcpt=x@y\n  orig=staff\n" },
     { "alias with colons", "V4\nT1\nS<a@b>\nCu:1:2::include:/l\nRFDA:x@y\n.\n", WHOLE "  orig=:include:/l\n" },
     { "V5 delay records", "V5\nT1\nG1\nY60\nS<a@b>\nRP:<x@y>\n.\n", WHOLE },
@@ -230,6 +231,9 @@ static const struct { const char *name, *text, *expected; } file_rows[] = {
       WHOLE "sender=\xC3\x89@b\nrcpt=\xC3\x9F@y\nflag=smtputf8\nReturn-Path: <\xC3\x89@b>\n" },
     { "headers before the sender and the flags", "V8\nT1\nH?P?Return-Path: <\x81g>\nH??Bcc: x\nH??Subject: s\nS<a@b>\nFb\nRP:<x@y>\n.\n",
       WHOLE "Return-Path: <a@b>\n!Bcc\nsubject=s\n" },
+    { "headers before the sender", "V8\nT1\nFb\nH?P?Return-Path: <\x81g>\nH??Bcc: x\nS<a@b>\nRP:<x@y>\n.\n", WHOLE "Return-Path: <a@b>\n!Bcc\n" },
+    { "headers before the flags", "V8\nT1\nSMAILER-DAEMON\nH?P?Return-Path: <\x81g>\nH??Bcc: x\nFbr\nRP:<x@y>\n.\n", WHOLE "Return-Path: <>\n!Bcc\n" },
+    { "Bcc without the flag b stays", "V8\nT1\nFw\nS<a@b>\nRP:<x@y>\nH??Bcc: x\n.\n", WHOLE "Bcc: x\n" },
     { "macros and operators in headers", "V8\nT1\nS<a@b>\nRP:<x@y>\nH??X-A: \x81j \x81{mail_addr}.\nH??X-B: a\x85" "b\xFF\xFF" "c\nH??X-C: end\xFF\nH??X-D: \x81\n.\n",
       WHOLE "X-A: $j ${mail_addr}.\nX-B: a?b\xFF" "c\nX-C: end\nX-D: ?\n" },
     { "8-bit before V8 is as it came", "V6\nT1\nS<a@b>\nRP:<x@y>\nH??Subject: \xC3\x89\n.\n", WHOLE "Subject: \xC3\x89\n" },
@@ -272,6 +276,7 @@ static const struct { const char *name, *text, *expected; } file_rows[] = {
     { "body type in any case", "V8\nT1\nB8bitmime\nS<a@b>\nRP:<x@y>\n.\n", WHOLE },
     { "From line", "V8\nT1\nFrom x\nS<a@b>\nRP:<x@y>\n.\n", "refused\n~problem=qf1: offset 6: a line begins with 'From '\n" },
     { "bad AUTH=", "V8\nT1\nS<a@b>\nAx+4\nRP:<x@y>\n.\n", "refused\n~problem=qf1: offset 13: the A record\n" },
+    { "AUTH= with a forbidden sign", "V8\nT1\nS<a@b>\nAx=y\nRP:<x@y>\n.\n", "refused\n~problem=qf1: offset 13: the A record\n" },
     { "delay records in V8", "V8\nT1\nG1\nS<a@b>\nRP:<x@y>\n.\n", "refused\n" },
     { "charset in V8", "V8\nT1\nXlatin1\nS<a@b>\nRP:<x@y>\n.\n", "refused\n" },
     { "d leaves the queue", "V8\nT1\nd../x\nS<a@b>\nRP:<x@y>\n.\n", "refused\n!df\n" },
@@ -341,6 +346,8 @@ static const struct { const char *peer, *protocol, *expected; } peer_rows[] = {
     { "judy@localhost", NULL, "local_user=judy\nflag=local\n!client\n" },
     { "judy@localhost", "ESMTP", "local_user=judy\nflag=local\nprotocol_name=ESMTP\n!client\n" },
     { "localhost", "", "flag=local\n!local_user\n!client\n!protocol\n" },
+    { "[192.0.2.1]", "ESMTPA", "flag=authenticated\n!flag=tls\n" },
+    { "[192.0.2.1]", "ESMTPS", "flag=tls\n!flag=authenticated\n" },
     { "unknown [192.0.2.1]", "SMTP", "client_address=192.0.2.1\n!client_name\n" },
     { "h.example [@192.0.2.7@192.0.2.8:192.0.2.9]", "SMTP", "client_address=192.0.2.9\nclient_name=h.example\n" },
     { "h.example [!@192.0.2.7:192.0.2.9]", "SMTP", "client_address=192.0.2.9\nclient_name=h.example\n" },
@@ -358,6 +365,20 @@ START_TEST(peers)
     snprintf(text, sizeof(text), "V8\nT1\n$_%s\n%s%s\n$sh\nS<a@b>\nRP:<x@y>\n.\n", peer_rows[_i].peer,
              peer_rows[_i].protocol ? "$r" : "P1", peer_rows[_i].protocol ? peer_rows[_i].protocol : "");
     check_file(text, strlen(text), peer_rows[_i].expected);
+}
+END_TEST
+
+START_TEST(a_status_is_for_the_next_recipient_only)
+{
+    const char *text = "V8\nT1\nS<a@b>\nMlater\nQrfc822;q@q\nrRFC822; r@r\nRP:<x@y>\nRP:<z@y>\n.\n";
+    struct told t;
+
+    parse_memory(&t, text, strlen(text), LQ_FIELDS_ALL);
+    ck_assert_uint_eq(t.rec.recipients.n, 2);
+    ck_assert_str_eq(t.rec.recipients.items[0].delay_reason.p, "later");
+    ck_assert_ptr_null(t.rec.recipients.items[1].delay_reason.p);
+    ck_assert_ptr_null(t.rec.recipients.items[1].orig_address.p);
+    told_done(&t);
 }
 END_TEST
 
@@ -575,6 +596,7 @@ START_TEST(one_directory)
     put("lf629EPaQe004713", "");
     put("readme", "");
     put("qf", "");
+    put("qx629EPaQe004715", QF);
     expect("629EPaQe004711 mqueue held 0 hf629EPaQe004711 df629EPaQe004711\n"
            "629EPaQe004712 mqueue corrupt 2 Qf629EPaQe004712 df629EPaQe004712\n"
            "  Qf629EPaQe004712: sendmail set this control file aside\n"
@@ -858,6 +880,72 @@ START_TEST(what_moves_is_found_again)
 }
 END_TEST
 
+/* What happens to the queue between two reads of one message. */
+static void (*between)(void);
+
+static void racing_read(struct reading *rd, unsigned sections)
+{
+    sendmail_backend.read(rd, sections & SEC_CONTROL);
+    if (between)
+        between();
+    between = NULL;
+    sendmail_backend.read(rd, sections & ~(unsigned)SEC_CONTROL);
+}
+
+static void expect_race(void (*race)(void), const char *expected)
+{
+    struct lq_backend backend = sendmail_backend;
+    struct lq_queue q = { .backend = &backend, .root = root, .fd = open(root, O_RDONLY | O_DIRECTORY) };
+    struct lq_scan_opts opts = { .size = sizeof(opts), .fields = LQ_FIELDS_ALL, .threads = 1 };
+    const struct lq_record *r;
+    struct lq_scan *scan;
+    struct buf out = { 0 };
+
+    backend.read = racing_read;
+    between = race;
+    ck_assert_int_eq(lq_scan_begin(&scan, &q, &opts, NULL), LQ_OK);
+    while (lq_scan_next(scan, &r, NULL) == LQ_OK) {
+        tell_message(&out, r);
+        ck_assert_uint_eq(lq_record_recipient_count(r, LQ_RECIPIENTS), 1);
+    }
+    buf_printf(&out, "vanished: %d", (int)lq_scan_stats(scan).vanished);
+    buf_add_char(&out, '\0');
+    lq_scan_end(scan);
+    close(q.fd);
+    ck_assert_str_eq(out.p, expected);
+    buf_done(&out);
+}
+
+static void deliver(void)
+{
+    unlink(at("df1"));
+    unlink(at("qf1"));
+}
+
+static void move_away(void)
+{
+    char to[300];
+
+    unlink(at("df1"));
+    put("q1/df1", "22");
+    strcpy(to, at("q1/hf1"));
+    rename(at("qf1"), to);
+}
+
+START_TEST(races)
+{
+    put_dir("q1");
+    put("qf1", QF);
+    put("df1", "1");
+    expect_race(move_away, "1 mqueue held 2 q1/hf1 q1/df1\nvanished: 0");
+    put("qf1", QF);
+    put("df1", "1");
+    unlink(at("q1/hf1"));
+    unlink(at("q1/df1"));
+    expect_race(deliver, "vanished: 1");
+}
+END_TEST
+
 /* A message that arrives between two readdirs: its body was not listed, and is there. */
 START_TEST(body_after_listing)
 {
@@ -969,6 +1057,17 @@ START_TEST(rebuilt)
     buf_done(&out);
     lq_scan_end(scan);
     lq_queue_close(q);
+    /* Sendmail would not find this body; we do, and have said so. */
+    put_dir("q1");
+    put("q1/df1", "elsewhere\n");
+    scan = begin(&q);
+    ck_assert_int_eq(lq_scan_next(scan, &r, NULL), LQ_OK);
+    memset(&out, 0, sizeof(out));
+    ck_assert_msg(lq_message_eml(q, r, collect, &out, &err) == LQ_OK, "%s", err.text);
+    ck_assert_int_eq(memcmp(out.p + out.n - 11, "elsewhere\r\n", 11), 0);
+    buf_done(&out);
+    lq_scan_end(scan);
+    lq_queue_close(q);
 }
 END_TEST
 
@@ -1048,7 +1147,8 @@ static const struct { const char *name, *text, *base, *dir, *group; unsigned mod
     { "the last one counts", "O QueueDirectory=/a\nO QueueDirectory=/b\n", "/b", "", "mqueue", 0600 },
     { "none", "O Timeout.ident=5s\n", NULL, NULL, NULL, 0 },
     { "relative", "O QueueDirectory=mqueue\n", NULL, NULL, NULL, 0 },
-    { "a macro", "O QueueDirectory=$x/m\n", NULL, NULL, NULL, 0 },
+    { "a macro", "O QueueDirectory=/m/$x\n", NULL, NULL, NULL, 0 },
+    { "a star is one level", "O QueueDirectory=/m/q*\nQa, P=/m/a*\n", "/m", "ab/c", "mqueue", 0600 },
     { "empty", "", NULL, NULL, NULL, 0 },
 };
 
@@ -1093,6 +1193,7 @@ static Suite *suite(void)
     tcase_add_loop_test(files_case, prefixes, 0, 5);
     tcase_add_loop_test(files_case, peers, 0, COUNT(peer_rows));
     tcase_add_test(files_case, nul_ends_a_value);
+    tcase_add_test(files_case, a_status_is_for_the_next_recipient_only);
     tcase_add_test(files_case, what_nobody_wants_is_not_made);
     tcase_add_test(files_case, two_hundred_thousand_recipients);
     tcase_add_test(files_case, a_header_of_a_megabyte);
@@ -1111,6 +1212,7 @@ static Suite *suite(void)
     tcase_add_test(disk, odd_files);
     tcase_add_test(disk, linked_directories);
     tcase_add_test(disk, what_moves_is_found_again);
+    tcase_add_test(disk, races);
     tcase_add_test(disk, body_after_listing);
     tcase_add_test(disk, groups_of_the_configuration);
     tcase_add_test(disk, modes_that_sendmail_refuses);
