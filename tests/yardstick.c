@@ -35,7 +35,7 @@ static struct {
     struct item *items;
     size_t count, room;
     atomic_size_t next, opened, stated;
-    enum need (*classify)(const char *name);
+    const struct mta *mta;
 } work;
 
 static _Noreturn void die(const char *what)
@@ -70,10 +70,11 @@ static const struct mta {
     const char *name;
     enum need (*classify)(const char *name);
     const char *dirs[6];
+    const char *skip; /* directories without messages, each after a blank */
 } mtas[] = {
-    { "postfix", postfix, { "incoming", "active", "deferred", "hold", "maildrop" } },
-    { "exim", exim, { "input" } },
-    { "sendmail", sendmail, { "." } },
+    { "postfix", postfix, { "incoming", "active", "deferred", "hold", "maildrop" }, "" },
+    { "exim", exim, { "." }, " msglog Fmsglog db log scan " },
+    { "sendmail", sendmail, { "." }, " xf " },
 };
 
 static void add(int dir, enum need need, const char *name)
@@ -85,6 +86,14 @@ static void add(int dir, enum need need, const char *name)
             die("memory");
     }
     work.items[work.count++] = (struct item){ dir, need, strdup(name) };
+}
+
+static bool skipped(const char *name)
+{
+    char word[300];
+
+    snprintf(word, sizeof(word), " %s ", name);
+    return strstr(work.mta->skip, word) != NULL;
 }
 
 /* The descriptor stays open: the files are opened relative to it. */
@@ -102,9 +111,10 @@ static void list(int parent, const char *path, int depth)
         if (entry->d_name[0] == '.')
             continue;
         if (entry->d_type == DT_DIR) {
-            list(fd, entry->d_name, depth + 1);
+            if (!skipped(entry->d_name))
+                list(fd, entry->d_name, depth + 1);
         } else {
-            const enum need need = work.classify(entry->d_name);
+            const enum need need = work.mta->classify(entry->d_name);
 
             if (need != NOTHING)
                 add(fd, need, entry->d_name);
@@ -157,7 +167,7 @@ static int read_main(const struct mta *mta, const char *spool, int threads)
 
     if (root < 0)
         die(spool);
-    work.classify = mta->classify;
+    work.mta = mta;
     for (size_t i = 0; mta->dirs[i]; i++)
         list(root, mta->dirs[i], 0);
     for (int i = 1; i < threads; i++)
