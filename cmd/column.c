@@ -120,15 +120,15 @@ static bool is_list(enum lq_field f)
     return type == LQ_TYPE_TEXTS || type == LQ_TYPE_RECIPIENTS || type == LQ_TYPE_HOPS;
 }
 
-static void word_text(struct text *t, enum lq_field f, struct lq_str s)
+static void show_text(struct text *t, enum lq_field f, struct lq_str s, unsigned style)
 {
     if (s.n > 0)
-        text_escape(t, s.p, s.n, ESCAPE_BLANKS);
+        text_escape(t, s.p, s.n, style & COLUMN_WORD ? ESCAPE_BLANKS : 0);
     else
         text_put(t, f == LQ_SENDER ? "<>" : "\"\"");
 }
 
-static void word_list(struct text *t, const struct lq_record *r, enum lq_field f, bool all)
+static void show_list(struct text *t, const struct lq_record *r, enum lq_field f, unsigned style)
 {
     uint64_t n = elements(r, f);
     struct lq_str s = element(r, f, 0);
@@ -137,19 +137,19 @@ static void word_list(struct text *t, const struct lq_record *r, enum lq_field f
         text_put(t, "-");
         return;
     }
-    word_text(t, f, s);
-    if (!all) {
+    show_text(t, f, s, style);
+    if (!(style & COLUMN_ALL)) {
         if (n > 1)
             text_format(t, " +%llu", (unsigned long long)(n - 1));
         return;
     }
     for (size_t i = 1; (s = element(r, f, i)).p; i++) {
-        text_char(t, ',');
-        word_text(t, f, s);
+        text_put(t, f == LQ_PROBLEMS ? "; " : ",");
+        show_text(t, f, s, style);
     }
 }
 
-static void word_number(struct text *t, const struct column *c, int64_t v, int64_t now)
+static void show_number(struct text *t, const struct column *c, int64_t v, int64_t now)
 {
     if (c->age)
         text_age(t, now - v);
@@ -161,7 +161,7 @@ static void word_number(struct text *t, const struct column *c, int64_t v, int64
         text_format(t, "%lld", (long long)v);
 }
 
-void column_word(struct text *t, const struct lq_record *r, const struct column *c, int64_t now, bool all)
+void column_show(struct text *t, const struct lq_record *r, const struct column *c, int64_t now, unsigned style)
 {
     enum lq_presence has = lq_record_has(r, read_as(c->field));
     int64_t v;
@@ -169,11 +169,11 @@ void column_word(struct text *t, const struct lq_record *r, const struct column 
     if (has != LQ_PRESENT)
         text_put(t, has == LQ_UNREAD ? "?" : "-");
     else if (is_list(c->field))
-        word_list(t, r, c->field, all);
+        show_list(t, r, c->field, style);
     else if (lq_record_number(r, c->field, &v))
-        word_number(t, c, v, now);
+        show_number(t, c, v, now);
     else
-        word_text(t, c->field, lq_record_text(r, c->field));
+        show_text(t, c->field, lq_record_text(r, c->field), style);
 }
 
 bool column_data(struct text *t, const struct lq_record *r, const struct column *c, int64_t now)
@@ -186,7 +186,7 @@ bool column_data(struct text *t, const struct lq_record *r, const struct column 
     if (is_list(c->field)) {
         for (size_t i = 0; (s = element(r, c->field, i)).p; i++) {
             if (i > 0)
-                text_char(t, ' ');
+                text_put(t, c->field == LQ_PROBLEMS ? "; " : " ");
             text_add(t, s.p, s.n);
         }
     } else if (lq_record_number(r, c->field, &v)) {
@@ -248,15 +248,18 @@ static void block_hops(struct text *t, const struct lq_record *r)
     const struct lq_hop *hops = lq_record_hops(r, &n);
 
     for (size_t i = 0; i < n; i++) {
-        block_begin(t, &name);
-        block_part(t, "by ", hops[i].by, " ");
-        block_part(t, "from ", hops[i].from, " ");
-        block_part(t, "helo ", hops[i].helo, " ");
-        block_part(t, "[", hops[i].address, "] ");
-        block_part(t, "with ", hops[i].with, " ");
-        block_part(t, "id ", hops[i].id, " ");
-        if (hops[i].time)
+        text_format(t, "%-*s", BLOCK_NAME, name);
+        name = "";
+        block_part(t, " by ", hops[i].by, "");
+        block_part(t, " from ", hops[i].from, "");
+        block_part(t, " helo ", hops[i].helo, "");
+        block_part(t, " [", hops[i].address, "]");
+        block_part(t, " with ", hops[i].with, "");
+        block_part(t, " id ", hops[i].id, "");
+        if (hops[i].time) {
+            text_char(t, ' ');
             text_time(t, hops[i].time);
+        }
         text_char(t, '\n');
     }
 }
@@ -265,7 +268,7 @@ static void block_number(struct text *t, enum lq_field f, int64_t v, int64_t now
 {
     struct column c = { .field = f };
 
-    word_number(t, &c, v, now);
+    show_number(t, &c, v, now);
     if (f == LQ_ARRIVAL_TIME || f == LQ_LAST_ATTEMPT) {
         text_put(t, "  (");
         text_age(t, now - v);

@@ -170,8 +170,11 @@ static int64_t row_now(struct grep *g)
 
 static void table_cells(struct grep *g, const struct lq_record *r, struct text *row)
 {
+    /* For awk all columns but the last are words; people like their blanks. */
     for (size_t i = 0; i < g->columns.n; i++) {
-        column_word(row, r, &g->columns.list[i], row_now(g), false);
+        bool word = !g->screen.terminal && i + 1 < g->columns.n;
+
+        column_show(row, r, &g->columns.list[i], row_now(g), word ? COLUMN_WORD : 0);
         text_char(row, '\0');
     }
 }
@@ -252,7 +255,7 @@ static void format_line(struct grep *g, const struct lq_record *r, struct text *
 {
     for (size_t i = 0; i < g->piece_count; i++) {
         if (g->pieces[i].column.name)
-            column_word(row, r, &g->pieces[i].column, row_now(g), true);
+            column_show(row, r, &g->pieces[i].column, row_now(g), COLUMN_ALL);
         else
             text_add(row, g->pieces[i].plain.p, g->pieces[i].plain.n);
     }
@@ -316,7 +319,7 @@ static void sink_line(struct sink *s)
     if (s->line.n > 1 && s->line.p[s->line.n - 1] == '\n' && s->line.p[s->line.n - 2] == '\r')
         s->line.p[--s->line.n - 1] = '\n';
     text_escape(&escaped, s->line.p, s->line.n, ESCAPE_LINES);
-    fwrite(escaped.p, 1, escaped.n, stdout);
+    output(escaped.p, escaped.n);
     text_done(&escaped);
     s->line.n = 0;
 }
@@ -328,13 +331,13 @@ static int sink_write(void *ctx, const void *p, size_t n)
     struct sink *s = ctx;
 
     if (!s->terminal)
-        return fwrite(p, 1, n, stdout) != n;
-    for (size_t i = 0; i < n; i++) {
+        output(p, n);
+    for (size_t i = 0; i < n && s->terminal; i++) {
         text_char(&s->line, bytes[i]);
         if (bytes[i] == '\n' || s->line.n >= LINE_MAX_SHOWN)
             sink_line(s);
     }
-    return ferror(stdout);
+    return report_output_broken();
 }
 
 static void sink_end(struct sink *s)
@@ -523,14 +526,18 @@ static void put_row(struct grep *g, const char *p, size_t n)
     if (g->mode == MODE_TABLE)
         table_row(&g->table, p, n);
     else
-        fwrite(p, 1, n, stdout);
+        output(p, n);
 }
 
 static void csv_header(const struct grep *g)
 {
+    struct text line = { 0 };
+
     for (size_t i = 0; i < g->columns.n; i++)
-        printf("%s%s", i ? "," : "", g->columns.list[i].name);
-    printf("\r\n");
+        text_format(&line, "%s%s", i ? "," : "", g->columns.list[i].name);
+    text_put(&line, "\r\n");
+    output(line.p, line.n);
+    text_done(&line);
 }
 
 /* Two messages in one stream of bytes cannot be told apart again: one, or as many as -m says. */
@@ -574,6 +581,15 @@ static uint64_t list_messages(struct grep *g)
     return n;
 }
 
+static void print_count(uint64_t n)
+{
+    struct text line = { 0 };
+
+    text_format(&line, "%llu\n", (unsigned long long)n);
+    output(line.p, line.n);
+    text_done(&line);
+}
+
 static void print_rest(struct grep *g, uint64_t n)
 {
     sort_finish(&g->sorter);
@@ -585,8 +601,8 @@ static void print_rest(struct grep *g, uint64_t n)
     }
     if (g->mode == MODE_TABLE && n > 0)
         table_end(&g->table);
-    if (g->mode == MODE_COUNT)
-        printf("%llu\n", (unsigned long long)(g->limit && n > g->limit ? g->limit : n));
+    if (g->mode == MODE_COUNT && walk_saw_any(&g->walk))
+        print_count(g->limit && n > g->limit ? g->limit : n);
 }
 
 static void finish(struct grep *g)
@@ -602,12 +618,14 @@ static uint64_t run(struct grep *g)
 {
     uint64_t n;
 
-    if (!prepare(g) || !select_open(&g->sel, shows_age(g)) || !one_message(g))
+    if (!prepare(g) || !select_open(&g->sel) || !one_message(g))
         return 0;
     g->walk = (struct walk){ .sel = &g->sel, .filter = g->sel.filter, .fields = fields_wanted(g) };
     n = list_messages(g);
     walk_end(&g->walk);
     print_rest(g, n);
+    if (n > 0 && shows_age(g))
+        select_say_ages(&g->sel);
     if (n == 0)
         select_hint(&g->sel);
     return n;

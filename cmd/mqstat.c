@@ -235,7 +235,8 @@ static void count_ages(struct stat_run *s)
             s->recently[k] += suspect_recent(&s->suspects, from, (uint32_t)s->queues[i].messages, now, recent[k]);
         from += (uint32_t)s->queues[i].messages;
     }
-    select_say_ages(&s->sel);
+    if (s->messages > 0)
+        select_say_ages(&s->sel);
 }
 
 static void count_messages(struct stat_run *s)
@@ -404,7 +405,7 @@ static void show_groups(struct stat_run *s, const struct tally *tally, const cha
 static void put_line(struct text *line)
 {
     text_char(line, '\n');
-    fwrite(line->p, 1, line->n, stdout);
+    output(line->p, line->n);
     text_done(line);
 }
 
@@ -452,23 +453,25 @@ static void show_recent(struct stat_run *s)
     put_line(&line);
 }
 
-/* A table's title also says what it leaves out: messages without that value, or all but a sample. */
+/* A table's title also says what it leaves out: all but a sample, and messages without that value. */
 static void title_of(struct stat_run *s, int top, struct text *t)
 {
-    const struct tally *tally = &s->by_top[top];
+    const struct counter *c = &s->by_top[top].values[0];
+    uint32_t without = c->n ? count_get(c, COUNT_ABSENT)->messages : 0;
+    bool sample = top == TOP_REASON && s->sampled < s->messages;
 
     text_put(t, tops[top].title);
-    if (top == TOP_REASON) {
-        if (s->sampled < s->messages) {
-            text_put(t, " (of a sample of ");
-            text_count(t, s->sampled);
-            text_put(t, ")");
-        }
-    } else if (tally->values[0].n && count_get(&tally->values[0], COUNT_ABSENT)->messages) {
-        text_put(t, " (");
-        text_count(t, count_get(&tally->values[0], COUNT_ABSENT)->messages);
-        text_put(t, " have none)");
+    text_put(t, sample || without ? " (" : "");
+    if (sample) {
+        text_put(t, "of a sample of ");
+        text_count(t, s->sampled);
+        text_put(t, without ? "; " : "");
     }
+    if (without) {
+        text_count(t, without);
+        text_put(t, without == 1 ? " has none" : " have none");
+    }
+    text_put(t, sample || without ? ")" : "");
     text_char(t, '\0');
 }
 
@@ -513,14 +516,14 @@ static void show_screen(struct stat_run *s)
     if (s->messages == 0)
         return;
     show_recent(s);
-    printf("\n");
+    output("\n", 1);
     show_groups(s, &s->by_state, &state, SIZE_MAX, s->messages, true);
     for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
         struct text title = { 0 };
 
         if (!has_values(&s->by_top[shown[i]]))
             continue;
-        printf("\n");
+        output("\n", 1);
         title_of(s, shown[i], &title);
         show_groups(s, &s->by_top[shown[i]], &(const char *){ title.p }, top,
                     shown[i] == TOP_REASON ? s->sampled : s->messages, false);
@@ -563,6 +566,8 @@ static void json_value(struct text *t, const struct key *k, const struct counted
 
 static void json_group(struct stat_run *s, const struct tally *tally, const struct group *g, uint64_t of, struct text *t)
 {
+    bool unread = false, cut = false;
+
     text_put(t, "{\"schema\":\"mqtools.group/1\",\"key\":{");
     for (size_t k = 0; k < tally->n; k++) {
         text_put(t, k ? "," : "");
@@ -571,9 +576,12 @@ static void json_group(struct stat_run *s, const struct tally *tally, const stru
         json_value(t, &tally->keys[k], g->value[k]);
     }
     text_put(t, "}");
-    for (size_t k = 0; k < tally->n; k++)
-        if (g->unread[k] || count_cut(g->value[k]))
-            text_format(t, ",\"%s\":true", g->unread[k] ? "unread" : "cut");
+    for (size_t k = 0; k < tally->n; k++) {
+        unread |= g->unread[k];
+        cut |= count_cut(g->value[k]);
+    }
+    text_put(t, unread ? ",\"unread\":true" : "");
+    text_put(t, cut ? ",\"cut\":true" : "");
     if (of != s->messages)
         text_format(t, ",\"sample\":%llu", (unsigned long long)of);
     text_format(t, ",\"count\":%lu,\"share\":%.6f,\"bytes\":%llu,\"rate\":", (unsigned long)g->sums->messages,
@@ -623,12 +631,12 @@ static void data_groups(struct stat_run *s, const struct tally *tally, size_t to
         row.n = safe.n = 0;
         if (s->mode == MODE_CSV) {
             csv_group(s, tally, &g, of, &row);
-            fwrite(row.p, 1, row.n, stdout);
+            output(row.p, row.n);
         } else {
             json_group(s, tally, &g, of, &row);
             text_json_line(&safe, row.p, row.n - 1, s->screen.terminal);
             text_char(&safe, '\n');
-            fwrite(safe.p, 1, safe.n, stdout);
+            output(safe.p, safe.n);
         }
     }
     text_done(&row);
@@ -696,13 +704,17 @@ static void json_summary(struct stat_run *s)
 
 static void csv_header(const struct stat_run *s)
 {
+    struct text line = { 0 };
+
     if (s->by) {
         for (size_t k = 0; k < s->by_keys.n; k++)
-            printf("%s,", s->by_keys.keys[k].name);
+            text_format(&line, "%s,", s->by_keys.keys[k].name);
     } else {
-        printf("key,value,");
+        text_put(&line, "key,value,");
     }
-    printf("count,share,bytes,rate,first,last\r\n");
+    text_put(&line, "count,share,bytes,rate,first,last\r\n");
+    output(line.p, line.n);
+    text_done(&line);
 }
 
 static void data_screen(struct stat_run *s)
@@ -764,12 +776,15 @@ static void print(struct stat_run *s)
 
 static bool run(struct stat_run *s)
 {
-    if (!prepare(s) || !select_open(&s->sel, false))
+    if (!prepare(s) || !select_open(&s->sel))
         return false;
     s->queues = calloc(s->sel.queue_count, sizeof(*s->queues));
     if (!s->queues)
         report_no_memory();
+    s->suspects.selected = !lq_filter_empty(s->sel.filter);
     count_messages(s);
+    if (!walk_saw_any(&s->walk))
+        return false;
     read_reasons(s);
     print(s);
     if (s->messages == 0)

@@ -260,7 +260,7 @@ static void print_help(const struct flat *f)
     }
     if (p->footer)
         text_format(&t, "\n%s", p->footer);
-    fwrite(t.p, 1, t.n, stdout);
+    output(t.p, t.n);
     text_done(&t);
 }
 
@@ -306,7 +306,16 @@ static void print_completion(const struct flat *f)
         if (f->rows[i].row->name)
             text_format(&t, "%s--%s", any++ ? " " : "", f->rows[i].row->name);
     text_format(&t, "' -- \"$cur\"))\n}\ncomplete -F _%s %s\n", name, name);
-    fwrite(t.p, 1, t.n, stdout);
+    output(t.p, t.n);
+    text_done(&t);
+}
+
+static void print_version(const struct flat *f)
+{
+    struct text t = { 0 };
+
+    text_format(&t, "%s (mqtools) %s\n", f->program->name, lq_version());
+    output(t.p, t.n);
     text_done(&t);
 }
 
@@ -318,7 +327,7 @@ static enum opts_result common_option(const struct flat *f, const struct opt *o,
     if (strcmp(o->name, "help") == 0) {
         print_help(f);
     } else if (strcmp(o->name, "version") == 0) {
-        printf("%s (mqtools) %s\n", f->program->name, lq_version());
+        print_version(f);
     } else if (strcmp(value, "bash") == 0) {
         print_completion(f);
     } else {
@@ -341,7 +350,10 @@ static enum opts_result apply(const struct flat *f, size_t i, void *base, const 
         return common_option(f, o, value);
     if (o->set(o, (char *)base + f->rows[i].base + o->at, value, &err) == LQ_OK)
         return OPTS_GO;
-    report(REPORT_FAILED, "%s: %s", as, err.text);
+    if (strncmp(err.text, as, strlen(as)) == 0)
+        report(REPORT_FAILED, "%s", err.text);
+    else
+        report(REPORT_FAILED, "%s: %s", as, err.text);
     return OPTS_WRONG;
 }
 

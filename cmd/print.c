@@ -520,7 +520,7 @@ static void print_row(struct table *t, const char *cells, bool title)
         cells += strlen(cells) + 1;
     }
     text_char(&line, '\n');
-    fwrite(line.p, 1, line.n, stdout);
+    output(line.p, line.n);
     text_done(&line);
 }
 

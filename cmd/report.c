@@ -26,10 +26,23 @@ static const struct {
 static const char *name = "mqtools";
 static unsigned long seen[REPORT_KIND_COUNT];
 static int status = EXIT_DONE;
+static int output_error;        /* errno of the first failure; stdio keeps only that there was one */
 
 void report_begin(const char *program)
 {
     name = program;
+}
+
+static void note_output_error(void)
+{
+    if (!output_error)
+        output_error = errno ? errno : EIO;
+}
+
+void output(const void *p, size_t n)
+{
+    if (!output_error && fwrite(p, 1, n, stdout) != n)
+        note_output_error();
 }
 
 static void print_line(const char *text, size_t n)
@@ -37,7 +50,8 @@ static void print_line(const char *text, size_t n)
     struct text line = { 0 };
 
     /* What was printed before the trouble stands before it on the terminal, too. */
-    fflush(stdout);
+    if (!output_error && fflush(stdout) != 0)
+        note_output_error();
     text_put(&line, name);
     text_put(&line, ": ");
     text_escape(&line, text, n, 0);
@@ -73,7 +87,7 @@ void report_no_memory(void)
 
 bool report_output_broken(void)
 {
-    return ferror(stdout);
+    return output_error != 0;
 }
 
 /*
@@ -82,14 +96,13 @@ bool report_output_broken(void)
  */
 static void close_output(void)
 {
-    bool broken = ferror(stdout);
-
-    errno = 0;
-    if (fclose(stdout) == 0 && !broken)
+    if (fclose(stdout) != 0)
+        note_output_error();
+    if (!output_error)
         return;
     status = EXIT_TROUBLE;
-    if (errno != EPIPE && !(broken && errno == 0))
-        fprintf(stderr, "%s: cannot write to standard output: %s\n", name, strerror(errno ? errno : EIO));
+    if (output_error != EPIPE)
+        fprintf(stderr, "%s: cannot write to standard output: %s\n", name, strerror(output_error));
 }
 
 int report_end(bool selected)

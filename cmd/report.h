@@ -6,6 +6,7 @@
 #define REPORT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum { EXIT_DONE = 0, EXIT_NONE = 1, EXIT_TROUBLE = 2 };
 
@@ -28,6 +29,8 @@ void report_no_memory(void) __attribute__((noreturn));
  * answer the exit status. selected: at least one message was.
  */
 int report_end(bool selected);
+/* Write to standard output; remembers why it failed, if it does. Everything a command prints goes through here. */
+void output(const void *p, size_t n);
 /* True when standard output can take no more: the reader went away or the disk is full. */
 bool report_output_broken(void);
 

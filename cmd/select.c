@@ -265,7 +265,7 @@ void select_say_ages(struct selection *s)
     }
 }
 
-bool select_open(struct selection *s, bool ages)
+bool select_open(struct selection *s)
 {
     ids_sort(&s->ids);
     if (!add_ids(s->filter, &s->ids))
@@ -276,7 +276,7 @@ bool select_open(struct selection *s, bool ages)
         open_named(s);
     else
         open_found(s);
-    if (ages || asks_age(s))
+    if (asks_age(s))
         select_say_ages(s);
     return s->queue_count > 0;
 }
@@ -319,6 +319,7 @@ static bool begin_scan(struct walk *w)
     if (!w->quiet)
         report(REPORT_UNREADABLE, "%s", err.text);
     w->scan = NULL;
+    w->failed++;
     return false;
 }
 
@@ -359,6 +360,11 @@ int walk_next(struct walk *w, const struct lq_record **rec)
         end_scan(w);
     }
     return LQ_END;
+}
+
+bool walk_saw_any(const struct walk *w)
+{
+    return w->failed < w->sel->queue_count;
 }
 
 /* Said of ids only where nothing else could have left the message out. */

@@ -55,13 +55,15 @@ void select_begin(struct selection *s);
 int select_operand(struct selection *s, const char *word, struct lq_error *err);
 /*
  * After opts_parse(): finish the filter and open the queues, saying on standard error which were
- * found. ages: the command shows ages, so where they count from is said, too. What cannot be
- * opened is reported; false when nothing is left to look at.
+ * found. What cannot be opened is reported; false when nothing is left to look at.
  */
-bool select_open(struct selection *s, bool ages);
+bool select_open(struct selection *s);
 /* Where ages of queue i count from. Of a spool that stands still this looks at all its files, once. */
 int64_t select_now(struct selection *s, size_t i);
-/* What select_open() says when ages is true; once. */
+/*
+ * Say where ages count from in spools that stand still, once; for commands that show ages. A selection
+ * that asks for ages has it said by select_open().
+ */
 void select_say_ages(struct selection *s);
 void select_end(struct selection *s);
 
@@ -89,10 +91,13 @@ struct walk {
     size_t index;                       /* the queue of the current record: sel->queues[index] */
     struct lq_scan *scan;
     uint64_t selected, vanished, undecided;
+    size_t failed;                      /* queues that could not be listed at all */
 };
 
 /* LQ_OK and the next record, LQ_END after the last one. What cannot be read is reported on the way. */
 int walk_next(struct walk *w, const struct lq_record **rec);
+/* After the end: whether any queue could be listed, so that "none" is an answer. */
+bool walk_saw_any(const struct walk *w);
 /* After the end, or instead of it: says what vanished or stayed undecided, and ids that are not in the queue. */
 void walk_end(struct walk *w);
 

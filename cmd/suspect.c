@@ -77,18 +77,30 @@ static void find_times(const struct suspects *s, struct suspect *out)
     free(times);
 }
 
+/* The value that half of the messages or more have; 0: none. */
+static uint32_t most(const struct suspects *s, const struct counter *c)
+{
+    for (uint32_t e = COUNT_FIRST; e < c->n; e++)
+        if (count_get(c, e)->messages >= LEAST_MESSAGES && count_get(c, e)->messages >= s->n - s->n / 2)
+            return e;
+    return 0;
+}
+
+/*
+ * The account first: addresses change in minutes. But bounces are nobody's, although Exim writes its own login
+ * into them.
+ */
 bool suspect_find(const struct suspects *s, struct tally *const tallies[TRAIT_COUNT], struct suspect *out)
 {
-    for (enum trait trait = TRAIT_USER; trait <= TRAIT_SENDER; trait++) {
-        const struct counter *c = &tallies[trait]->values[0];
-        uint32_t best = 0;
+    static const enum trait order[] = { TRAIT_SENDER, TRAIT_USER, TRAIT_CLIENT, TRAIT_SENDER };
 
-        for (uint32_t e = COUNT_FIRST; e < c->n; e++)
-            if (!best || count_get(c, e)->messages > count_get(c, best)->messages)
-                best = e;
-        if (!best || count_get(c, best)->messages < LEAST_MESSAGES || count_get(c, best)->messages < s->n - s->n / 2)
+    for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+        const struct counter *c = &tallies[order[i]]->values[0];
+        uint32_t e = most(s, c);
+
+        if (!e || (i == 0 && count_get(c, e)->length > 0))
             continue;
-        *out = (struct suspect){ .trait = trait, .entry = best, .messages = count_get(c, best)->messages };
+        *out = (struct suspect){ .trait = order[i], .entry = e, .messages = count_get(c, e)->messages };
         out->share = (double)out->messages / s->n;
         find_times(s, out);
         return true;
@@ -182,7 +194,8 @@ void suspect_sentence(struct text *t, const struct suspects *s, struct tally *co
 {
     static const char *const nouns[] = { [TRAIT_USER] = "account ", [TRAIT_CLIENT] = "client ", [TRAIT_SENDER] = "sender " };
 
-    text_format(t, "%d %% of the queue: %s", (int)(found->share * 100 + 0.5), nouns[found->trait]);
+    text_format(t, "%d %% of %s: %s", (int)(found->share * 100 + 0.5), s->selected ? "the selection" : "the queue",
+                nouns[found->trait]);
     put_value(t, tallies[found->trait], found->entry);
     put_mix(t, s, tallies, found, TRAIT_CLIENT);
     put_mix(t, s, tallies, found, TRAIT_SENDER);

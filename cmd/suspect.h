@@ -17,6 +17,7 @@ struct suspects {
         uint32_t time;          /* arrival; 0: not known */
     } **blocks;
     uint32_t n;
+    bool selected;              /* the messages are a selection, not the queue */
     bool two_users;             /* some message has an account and another local login */
 };
 

@@ -1,0 +1,23 @@
+# threads: 1 2 8
+# Damaged and strange files beside healthy ones: each is a line with its problem, none hides another.
+. "$SRC/tests/cli/common.bash"
+spool exim e good-local
+message e 1aaaaa-000001-aa alice@example.com bob@example.net hello
+cp e/input/1aaaaa-000001-aa-H .good
+printf '1aaaaa-000002-aa-D\nno header file\n' >e/input/1aaaaa-000002-aa-D
+head -c 60 .good >e/input/1aaaaa-000003-aa-H
+mkdir e/input/1aaaaa-000004-aa-H
+mkfifo e/input/1aaaaa-000005-aa-H
+ln -s /etc/passwd e/input/1aaaaa-000006-aa-H
+head -c 3000 /dev/zero >e/input/1aaaaa-000007-aa-H
+touch e/input/not-a-message e/input/1aaaaa
+for file in e/input/1aaaaa-00000[2-7]*; do touch -h -d @1795293000 "$file"; done
+now=--now=1795300000
+run mqgrep "$now" --spool e --fields id,state,sender
+run mqgrep "$now" --spool e --damaged --format '{id} {problems}'
+run mqgrep "$now" --spool e -f '*' -i
+run mqgrep "$now" --spool e -v -f 'alice*' -i
+run mqgrep "$now" --spool e -x -c
+run mqstat "$now" --spool e -k state
+run mqstat "$now" --spool e -k sender --csv
+run mqstat "$now" --spool e -k sender -j
