@@ -170,9 +170,10 @@ static int64_t row_now(struct grep *g)
 
 static void table_cells(struct grep *g, const struct lq_record *r, struct text *row)
 {
-    /* For awk all columns but the last are words; people like their blanks. */
+    /* For awk all columns are words, but for a text that comes last; people like their blanks. */
     for (size_t i = 0; i < g->columns.n; i++) {
-        bool word = !g->screen.terminal && i + 1 < g->columns.n;
+        bool last = i + 1 == g->columns.n && lq_field_type(g->columns.list[i].field) == LQ_TYPE_TEXT;
+        bool word = !g->screen.terminal && !last;
 
         column_show(row, r, &g->columns.list[i], row_now(g), word ? COLUMN_WORD : 0);
         text_char(row, '\0');

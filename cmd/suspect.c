@@ -242,22 +242,6 @@ static bool free_for(const struct selection *sel, enum lq_selector selector)
     return true;
 }
 
-/* -u alice also selects alice@realm; where both exist, no pattern selects the first alone. */
-static bool has_realm_twin(const struct counter *users, const struct counted *e)
-{
-    size_t n = e->length;
-
-    if (memchr(e->text, '@', n))
-        return false;
-    for (uint32_t i = COUNT_FIRST; i < users->n; i++) {
-        const struct counted *other = count_get(users, i);
-
-        if (other->length > n && other->text[n] == '@' && strncasecmp(other->text, e->text, n) == 0)
-            return true;
-    }
-    return false;
-}
-
 bool suspect_command(struct text *t, const struct suspects *s, struct tally *const tallies[TRAIT_COUNT],
                      const struct suspect *found, const struct selection *sel)
 {
@@ -267,7 +251,7 @@ bool suspect_command(struct text *t, const struct suspects *s, struct tally *con
     bool fine;
 
     if (count_cut(e) || !text_plain(e->text, count_kept(e)) || !free_for(sel, selector) ||
-        (found->trait == TRAIT_USER && (s->two_users || has_realm_twin(&tallies[TRAIT_USER]->values[0], e))))
+        (found->trait == TRAIT_USER && s->two_users))
         return false;
     if (found->trait == TRAIT_SENDER && e->length == 0)
         text_put(&pattern, "<>");

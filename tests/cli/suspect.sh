@@ -31,17 +31,18 @@ last --spool web
 echo "--- not printable ASCII: no command"
 many utf8 "jürgen@example.com" 'x' '-received_protocol utf8esmtp'
 last --spool utf8
-echo "--- alice and alice@mx: -u cannot select the first alone"
+echo "--- alice and alice@mx: = selects the first alone"
 many twin 'x@example.com' 'x' '-host_auth PLAIN' '-received_protocol esmtpa' '-auth_id alice'
 message twin 1aaaaa-000200-aa 'x@example.com' y@example.net x '-host_auth PLAIN' '-received_protocol esmtpa' '-auth_id alice@mx.example.com'
 last --spool twin
+eval "$("$MQSTAT" "$now" --spool twin | tail -n 1 | sed 's|^ *mqgrep|"$MQGREP" -c|')"
 echo "--- with a selection of its own"
 last --spool twin -u 'alice*'
 last --spool quote -s -1M -S x
 last --spool quote -y 5h
 echo "--- nobody stands out"
 for n in $(seq 100 139); do
-    message even "1aaaaa-000$n-aa" "s$((n % 4))@example.com" "r@example.net" hello
+    message even "1aaaaa-000$n-aa" "s$((n % 4))@example.com" "r@example.net" hello "-host_address 192.0.2.$n.25"
 done
 last --spool even
 echo "--- too few to be a flood"
