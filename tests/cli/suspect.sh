@@ -33,7 +33,7 @@ many utf8 "jürgen@example.com" 'x' '-received_protocol utf8esmtp'
 last --spool utf8
 echo "--- alice and alice@mx: = selects the first alone"
 many twin 'x@example.com' 'x' '-host_auth PLAIN' '-received_protocol esmtpa' '-auth_id alice'
-message twin 1aaaaa-000200-aa 'x@example.com' y@example.net x '-host_auth PLAIN' '-received_protocol esmtpa' '-auth_id alice@mx.example.com'
+message twin 1aaaaa-000200-aa 'x@example.com' y@example.net x '-host_address 192.0.2.7.25' '-host_auth PLAIN' '-received_protocol esmtpa' '-auth_id alice@mx.example.com'
 last --spool twin
 eval "$("$MQSTAT" "$now" --spool twin | tail -n 1 | sed 's|^ *mqgrep|"$MQGREP" -c|')"
 echo "--- with a selection of its own"
