@@ -409,8 +409,8 @@ static unsigned lowest(uint64_t places)
 }
 
 /*
- * Which message of its queue a part belongs to, named by that message's place. Exim looks for each part in both places, so a part
- * that lies alone belongs to a message that lacks it. has: places that have each part already.
+ * Which message of its queue a part belongs to, named by that message's place. Exim looks for a message in both places, so a part
+ * that lies alone most likely belongs to a message that lacks it. has: places that have each part already.
  */
 static unsigned choose_home(enum part part, unsigned place, uint64_t has[4])
 {

@@ -31,6 +31,7 @@ struct exim_parse {
     /* Its own. */
     uint64_t at, off;           /* begin of the line being looked at; the next byte */
     unsigned seen;
+    uint64_t problems;
     bool not_first;             /* warned about already: done addresses beyond the limit */
     struct lq_str login, auth, mechanism, account;
     int64_t uid;

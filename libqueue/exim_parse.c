@@ -53,7 +53,8 @@ static void problem(struct exim_parse *p, uint64_t off, const char *fmt, ...)
     char why[256], line[32] = "";
     va_list ap;
 
-    if (p->rec->problems.n >= RECORD_PROBLEMS_MAX)
+    /* Counted here, because counting lines costs even where the record has no room for the sentence. */
+    if (p->problems++ >= RECORD_PROBLEMS_MAX)
         return;
     va_start(ap, fmt);
     vsnprintf(why, sizeof(why), fmt, ap);
@@ -724,7 +725,7 @@ static void read_headers(struct exim_parse *p)
 
 void exim_parse_header(struct exim_parse *p)
 {
-    struct buf addresses = { 0 };
+    struct buf addresses = { .limit = 2 * RECORD_RECIPIENTS_MAX * sizeof(struct lq_str) };  /* two lists are stored */
     struct bytes line;
 
     p->off = 0;

@@ -524,6 +524,10 @@ static const struct {
       CUT "live 0 of 0\nproblem input/H: line 16, offset 342: the length of an ACL variable is wrong\nnot whole\nbroken 2\n" },
     { "ACL data longer than the file", TEXT("-local\n"), TEXT("-aclm x 99999\n"),
       CUT "live 0 of 0\nproblem input/H: line 16, offset 342: the length of an ACL variable is wrong\nnot whole\nbroken 2\n" },
+    { "ACL data without room for its last LF", TEXT("-local\n"), TEXT("-aclm x 402\n"),
+      CUT "live 0 of 0\nproblem input/H: line 16, offset 342: the length of an ACL variable is wrong\nnot whole\nbroken 2\n" },
+    { "ACL data up to the end", TEXT("-local\n"), TEXT("-aclm x 401\n"),
+      CUT "live 0 of 0\nproblem input/H: line 32, offset 756: the file ends in the envelope\nnot whole\nbroken 2\n" },
     { "ACL data longer than any number", TEXT("-local\n"), TEXT("-aclc x 99999999999999999999999\n"),
       CUT "live 0 of 0\nproblem input/H: line 16, offset 342: the length of an ACL variable is wrong\nnot whole\nbroken 2\n" },
     { "old ACL variable 20", TEXT("-local\n"), TEXT("-acl 20 1\nx\n"),
@@ -1317,6 +1321,7 @@ START_TEST(not_a_spool)
     struct lq_error err;
 
     put("input/file.txt", "");
+    put("input/x/file.txt", "");
     put("output/file.txt", "");
     ck_assert_int_eq(lq_queue_open(&q, NULL, spool_dir, NULL, &err), LQ_EUNKNOWN);
 }
