@@ -93,6 +93,7 @@ static bool stop(struct parse *p, enum step step, const struct item *it)
         [STEP_CUT] = "runs past the end of the file",
         [STEP_LENGTH] = "has an impossible length",
         [STEP_LOOP] = "was read before: pointers run in a circle",
+        [STEP_BACKWARD] = "is one pointer back too many",
         [STEP_POINTER] = "holds no offset",
         [STEP_OUTSIDE] = "leads past the end of the file",
     };

@@ -17,6 +17,9 @@
  */
 enum { LENGTH_BYTES = 5, HEAD_MAX = 1 + LENGTH_BYTES };
 
+/* Where Postfix gives up, too. Each may cost a read far away from the last one. */
+enum { BACKWARD_MAX = 10000 };
+
 struct walk postfix_walk_from(struct source *src, uint64_t at)
 {
     return (struct walk){ .src = src, .at = at, .mark = UINT64_MAX, .mark_after = 1 };
@@ -92,6 +95,8 @@ static enum step follow(struct walk *w, const struct item *it)
         return STEP_OUTSIDE;
     if (it->at == w->mark)
         return STEP_LOOP;
+    if ((uint64_t)to < w->at && ++w->backward > BACKWARD_MAX)
+        return STEP_BACKWARD;
     if (++w->jumps == w->mark_after) {
         w->mark = it->at;
         w->mark_after *= 2;

@@ -17,6 +17,7 @@ struct walk {
     uint64_t at;            /* of the next record */
     uint64_t consumed;      /* a valid file has each byte read once at most */
     uint64_t jumps, mark, mark_after;
+    unsigned backward;      /* jumps to lower offsets */
 };
 
 enum step {
@@ -25,6 +26,7 @@ enum step {
     STEP_CUT,               /* the file ends inside the record */
     STEP_LENGTH,            /* the length is not one */
     STEP_LOOP,
+    STEP_BACKWARD,          /* more jumps back than Postfix makes */
     STEP_POINTER,           /* a pointer that is no number */
     STEP_OUTSIDE            /* a pointer past the end */
 };

@@ -348,6 +348,12 @@ static const struct {
       "\"sender\":\"\\\"odd user\\\"@x.example\",\"recipients\":[{\"address\":\"\\\"a@b>c\\\"@r.example\"},"
       "{\"address\":\"\\\".dot\\\"@x\"},{\"address\":\"\\\"x.\\\"@y\"},{\"address\":\"\\\"a..b\\\"@c\"},"
       "{\"address\":\"plain\"},{\"address\":\"\"}]" },
+    { "addresses in UTF-8 and in no character set", DEFERRED,
+      RECIPIENTS("R j\\xc3\\xbcrgen@b\\xc3\\xbccher.example\nR \\xff@x.example\nR \\x1b[2J@x.example\n"),
+      F(RECIPIENTS) | F(PROBLEMS),
+      "\"recipients\":[{\"address\":\"jürgen@bücher.example\"},"
+      "{\"address\":\"\xef\xbf\xbd@x.example\",\"address_b64\":\"/0B4LmV4YW1wbGU=\"},"
+      "{\"address\":\"\\\"\\\\\\u001b[2J\\\"@x.example\"}],\"problems\":[]" },
     { "no recipients", DEFERRED,
       "C6\n" TIME "S a@b.example\nM\nN\nX\nE\n",
       VERDICT | RCPTS,
@@ -942,6 +948,30 @@ START_TEST(many_recipients)
 }
 END_TEST
 
+/* Pointers to and fro between two far ends: as many as Postfix follows, no more. */
+START_TEST(pointers_to_and_fro)
+{
+    enum { PAIRS = 10100, FAR = 2 * PAIRS * 17 };
+    static const struct place at = USERS_MAILDROP;
+    struct buf file = script_make(TIME "S a@b.example\n");
+    size_t first = file.n;
+    struct parsed t;
+    char text[20];
+
+    for (size_t i = 0; i < PAIRS; i++)
+        script_record(&file, 'p', text, (size_t)snprintf(text, sizeof(text), "%15zu", first + FAR + 17 * i));
+    while (file.n < first + FAR)
+        script_record(&file, 'R', "somebody@nobody", 15);
+    for (size_t i = 0; i < PAIRS; i++)
+        script_record(&file, 'p', text, (size_t)snprintf(text, sizeof(text), "%15zu", first + 17 * (i + 1)));
+    begin(&t, &at, 0, LQ_FIELDS_ALL);
+    parse_file(&t, &at, &file, 4096);
+    ck_assert_str_eq(t.rec.problems.items[0].p, "maildrop/0D431A0B0C1: record 'p' at offset 513431 is one pointer back too many");
+    end(&t);
+    buf_done(&file);
+}
+END_TEST
+
 /* A line of records L longer than any view, in the header and in the text. */
 START_TEST(long_records)
 {
@@ -1517,6 +1547,7 @@ int main(void)
     LOOP(file_case, rebuilt, messages);
     LOOP(file_case, long_ids, ids);
     tcase_add_test(file_case, many_recipients);
+    tcase_add_test(file_case, pointers_to_and_fro);
     tcase_add_test(file_case, long_records);
     tcase_add_test(file_case, header_beyond_the_limit);
     tcase_add_test(file_case, header_not_wanted);
