@@ -46,6 +46,9 @@ static const struct { int kind; const char *pattern, *subject; bool fits; } rows
     { ADDRESS, "@.b.example", "a@xb.example", false },
     { ADDRESS, "@.b.example", "a@b.example.net", false },
     { ADDRESS, "@.b.example", "b.example", false },
+    { ADDRESS, "@*", "a@b.example", true },
+    { ADDRESS, "@*", "root", false },
+    { ADDRESS, "@.*", "", false },
     { ADDRESS, "@b.*", "a@b.example", true },
     { ADDRESS, "@b.*", "a@c.example", false },
     { ADDRESS, "@.b.*", "a@x.b.example", true },
@@ -115,6 +118,7 @@ static const struct { int kind; const char *pattern, *subject; bool fits; } rows
     { USER, "@mx.example.com", "alice@mx.example.com", true },
     { USER, "@mx.example.com", "alice", false },
     { USER, "a", "a@b@c", false },
+    { USER, "a@b", "a@b@c", false },
     { USER, "<>", "", false },
 
     /* text: @ and <> are letters */

@@ -90,7 +90,7 @@ static const struct { enum reason_class class; const char *in; } class_rows[] = 
     { REASON_OTHER, "too many hops, this message is looping" },
     { REASON_OTHER, "mail transport unavailable" },
     { REASON_OTHER, "" },
-    { REASON_OTHER, "450 2.0.0 Ok" },
+    { REASON_OTHER, "250 2.7.1 Ok" },
     /* words of an address are not the server's */
     { REASON_OTHER, "450 <timeout@example.net>: try later" },
     { REASON_OTHER, "450 <bob@greylist.example>: try later" },
