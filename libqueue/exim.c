@@ -1,10 +1,12 @@
 /*
  * Exim's spool: where its messages are, which files make one, who holds them.
  *
- * A message is ID-H (envelope and header), ID-D (body), often ID-J (journal of deliveries not yet in -H) and msglog/ID. They lie in
- * input/ or, with split_spool_directory, in input/c/, c being the sixth character of the id; Exim looks in both, so must we. A named
- * queue (4.88) is the same below a directory of its name, and Finput is where move_frozen_messages puts frozen ones. What the files
- * mean is read in exim_parse.c and exim_log.c. Facts are from the sources of 4.50 to 4.99 and from seen runs of 4.96 and 4.98.2.
+ * A message is ID-H (envelope and header), ID-D (body), often ID-J (journal of deliveries not yet
+ * in -H) and msglog/ID. They lie in input/ or, with split_spool_directory, in input/c/, c being the
+ * sixth character of the id; Exim looks in both, so must we. A named queue (4.88) is the same below
+ * a directory of its name, and Finput is where move_frozen_messages puts frozen ones. What the
+ * files mean is read in exim_parse.c and exim_log.c. Facts are from the sources of 4.50 to 4.99 and
+ * from seen runs of 4.96 and 4.98.2.
  */
 #include "exim.h"
 
@@ -150,7 +152,9 @@ static unsigned is_dir(int rootfd, const char *path)
 /* Directories that a spool may have and that are no queues. */
 static bool not_a_queue(const char *name)
 {
-    static const char *const names[] = { "input", "Finput", "msglog", "Fmsglog", "msglog.OLD", "db", "log", "scan", "lost+found" };
+    static const char *const names[] = {
+        "input", "Finput", "msglog", "Fmsglog", "msglog.OLD", "db", "log", "scan", "lost+found"
+    };
 
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
         if (strcmp(name, names[i]) == 0)
@@ -218,7 +222,8 @@ static void free_queues(struct queues *q)
 static unsigned detect(int rootfd)
 {
     struct queues *queues;
-    unsigned facts = input_facts(rootfd, "input") + is_dir(rootfd, "msglog") + is_dir(rootfd, "db") + is_dir(rootfd, "Finput");
+    unsigned facts = input_facts(rootfd, "input") + is_dir(rootfd, "msglog") + is_dir(rootfd, "db") +
+                     is_dir(rootfd, "Finput");
     bool any = is_dir(rootfd, "input");
 
     queues = find_queues(rootfd);
@@ -290,7 +295,8 @@ static void walk_base(struct walk *w, const char *base, const char *queue_name, 
 }
 
 /* input and msglog, or Finput and Fmsglog, of one queue: prefix is "" or "NAME/". */
-static void walk_queue(struct walk *w, const char *prefix, const char *kind, const char *queue_name, unsigned tag, unsigned sections)
+static void walk_queue(struct walk *w, const char *prefix, const char *kind, const char *queue_name, unsigned tag,
+                       unsigned sections)
 {
     char path[256];
     unsigned opened, denied;
@@ -409,8 +415,9 @@ static unsigned lowest(uint64_t places)
 }
 
 /*
- * Which message of its queue a part belongs to, named by that message's place. Exim looks for a message in both places, so a part
- * that lies alone most likely belongs to a message that lacks it. has: places that have each part already.
+ * Which message of its queue a part belongs to, named by that message's place. Exim looks for a message in both
+ * places, so a part that lies alone most likely belongs to a message that lacks it. has: places that have each part
+ * already.
  */
 static unsigned choose_home(enum part part, unsigned place, uint64_t has[4])
 {
@@ -795,7 +802,7 @@ static int long_headers(struct reading *rd, struct relay *to)
     return result != EXIM_ITEM_END;
 }
 
-/* LF lines normally; CRLF with spool_file_wireformat, unless that flag is stale (seen in 4.96 and 4.98.2). Passed as they are. */
+/* LF lines normally; CRLF with spool_file_wireformat, unless that flag is stale (seen in 4.96 and 4.98.2). Passed as is. */
 static int body(struct reading *rd, body_fn *emit, void *ctx)
 {
     const struct entry *key = &rd->ref->entries[0], *e;

@@ -30,9 +30,9 @@ struct exim_parse {
 
     /* Its own. */
     uint64_t at, off;           /* begin of the line being looked at; the next byte */
-    unsigned seen;
-    uint64_t problems;
-    bool not_first;             /* warned about already: done addresses beyond the limit */
+    unsigned seen;              /* variables without a field of their own */
+    uint64_t problems;          /* found so far, told or not */
+    bool too_many;              /* done addresses beyond the limit: said already */
     struct lq_str login, auth, mechanism, account;
     int64_t uid;
 };
@@ -51,7 +51,7 @@ void exim_parse_log(struct exim_parse *p);
     (LQ_FIELD_BIT(LQ_RECIPIENTS) | LQ_FIELD_BIT(LQ_RECIPIENTS_DONE) | LQ_FIELD_BIT(LQ_RECIPIENT) | \
      LQ_FIELD_BIT(LQ_FLAGS) | LQ_FIELD_BIT(LQ_REASON) | LQ_FIELD_BIT(LQ_REASON_CLASS))
 
-/* Add an address to p->names; fold: its domain becomes lower case, as in journals. Beyond 8 MiB there is a problem instead. */
+/* Add an address to p->names; fold: its domain becomes lower case, as in journals. Beyond 8 MiB a problem instead. */
 void exim_done_add(struct exim_parse *p, struct bytes name, bool fold);
 /* All were added; now they can be looked up. */
 void exim_done_close(struct exim_parse *p);

@@ -1,6 +1,7 @@
 /*
- * The addresses of an Exim message that are done: a set that tree and journal fill and recipients are looked up in.
- * Sorted, not hashed, because a tree may hold 200,000 and a stranger chose their names. Knows no file.
+ * The addresses of an Exim message that are done: a set that tree and journal fill and recipients
+ * are looked up in. Sorted, not hashed, because a tree may hold 200,000 and a stranger chose their
+ * names. Knows no file.
  */
 #include "exim.h"
 
@@ -35,10 +36,10 @@ void exim_done_add(struct exim_parse *p, struct bytes name, bool fold)
     if (!(p->want & EXIM_RECIPIENT_FIELDS) || name.n == 0)
         return;
     if (p->names->n + p->nodes->n + name.n > SET_MAX) {
-        if (!p->not_first)
+        if (!p->too_many)
             record_problem(p->rec, "%s%s%s: more than %d bytes of delivered addresses: some recipients may be done",
                            p->dir, *p->dir ? "/" : "", p->name, (int)SET_MAX);
-        p->not_first = true;
+        p->too_many = true;
         record_broken(p->rec, SEC_CONTROL);
         return;
     }

@@ -1,7 +1,8 @@
 /*
  * Exim's message log, msglog/ID: the only record of why a message waits.
  *
- * Text for people, appended to by each delivery attempt (4.50 to 4.99), so the newest line about a recipient counts. Lines are
+ * Text for people, appended to by each delivery attempt (4.50 to 4.99), so the newest line about a
+ * recipient counts. Lines are
  *     2026-11-21 20:38:08 ADDR [<ORIGINAL>] R=router T=transport … defer (ERRNO): TEXT
  *     2026-11-21 20:38:08 H=name [ip] TEXT
  * and others that say nothing about delay. Everything in them may come from strangers.
@@ -210,8 +211,8 @@ static int64_t find_recipient(const struct log *log, struct bytes address)
 }
 
 /*
- * Whom a line is about, from what stands before " defer (": "ADDR <ORIGINAL> R=router …". ORIGINAL is the recipient that was
- * aliased, or its exact form; but the parent of a one_time child stands there, too, and is done.
+ * Whom a line is about, from what stands before " defer (": "ADDR <ORIGINAL> R=router …". ORIGINAL is the recipient
+ * that was aliased, or its exact form; but the parent of a one_time child stands there, too, and is done.
  */
 static int64_t line_recipient(const struct log *log, struct bytes head)
 {
@@ -242,7 +243,9 @@ static void read_line(struct log *log, uint64_t at, struct bytes line)
     const unsigned char *begin = line.p;
     struct bytes text;
     struct stamp stamp;
+    enum weight weight;
     int64_t number, rcpt;
+    uint64_t text_at;
     size_t head;
 
     if (!take_stamp(&line, &stamp))
@@ -254,17 +257,16 @@ static void read_line(struct log *log, uint64_t at, struct bytes line)
     }
     if (!take_defer(line, &head, &number, &text))
         return;
-    if (number > NOT_TRIED_FROM) {
+    weight = number > NOT_TRIED_FROM ? DEFER : NOT_TRIED;
+    if (weight == DEFER) {
         log->last = stamp;
         log->attempted = true;
-        number = DEFER;
-    } else {
-        number = NOT_TRIED;
     }
+    text_at = at + (uint64_t)(text.p - begin);
     rcpt = line_recipient(log, bytes_from(line.p, head));
     if (rcpt >= 0)
-        note(&log->hits[rcpt], at + (uint64_t)(text.p - begin), text.n, (enum weight)number);
-    note(&log->best, at + (uint64_t)(text.p - begin), text.n, number == DEFER && rcpt >= 0 ? DEFER_PENDING : (enum weight)number);
+        note(&log->hits[rcpt], text_at, text.n, weight);
+    note(&log->best, text_at, text.n, weight == DEFER && rcpt >= 0 ? DEFER_PENDING : weight);
 }
 
 static void read_lines(struct log *log)

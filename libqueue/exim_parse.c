@@ -1,10 +1,11 @@
 /*
  * The meaning of Exim's spool files ID-H (envelope and header) and ID-J (journal).
  *
- * Functions of a struct source, for everything that Exim 4.50 to 4.99 writes, and Exim 3 recipients. There is no version in the
- * files: the shape of each item tells its variant. Exim's own reader (spool_in.c, as seen in 4.96 and 4.98.2) decides what is
- * damaged: what it would refuse is `corrupt`, but what could be read stays. Which files there are, and who holds them, is for exim.c;
- * message logs are read in exim_log.c.
+ * Functions of a struct source, for everything that Exim 4.50 to 4.99 writes, and Exim 3
+ * recipients. There is no version in the files: the shape of each item tells its variant. Exim's
+ * own reader (spool_in.c, as seen in 4.96 and 4.98.2) decides what is damaged: what it would refuse
+ * is `corrupt`, but what could be read stays. Which files there are, and who holds them, is for
+ * exim.c; message logs are read in exim_log.c.
  */
 #include "exim.h"
 
@@ -61,7 +62,8 @@ static void problem(struct exim_parse *p, uint64_t off, const char *fmt, ...)
     va_end(ap);
     if (off < LINE_NUMBERS_MAX)
         snprintf(line, sizeof(line), "line %llu, ", (unsigned long long)line_number(p->src, off));
-    record_problem(p->rec, "%s%s%s: %soffset %llu: %s", p->dir, *p->dir ? "/" : "", p->name, line, (unsigned long long)off, why);
+    record_problem(p->rec, "%s%s%s: %soffset %llu: %s", p->dir, *p->dir ? "/" : "", p->name, line,
+                   (unsigned long long)off, why);
 }
 
 /* Exim would refuse this, but the rest can still be understood. */
@@ -402,7 +404,8 @@ static const struct variable *find_variable(struct bytes name)
     if (name.n == 0)
         return NULL;
     for (size_t i = 0; i < sizeof(variables) / sizeof(*variables); i++)
-        if (variables[i].len == name.n && *variables[i].name == (char)*name.p && memcmp(variables[i].name, name.p, name.n) == 0)
+        if (variables[i].len == name.n && *variables[i].name == (char)*name.p &&
+            memcmp(variables[i].name, name.p, name.n) == 0)
             return &variables[i];
     return NULL;
 }

@@ -1,5 +1,6 @@
 /*
- * A recipient's line in Exim's -H: ADDR, and behind it what four generations of Exim wrote. Its end tells which.
+ * A recipient's line in Exim's -H: ADDR, and behind it what four generations of Exim wrote. Its end
+ * tells which.
  */
 #include "exim.h"
 
