@@ -52,7 +52,7 @@ static inline struct bytes bytes_skip(struct bytes a, size_t k)
 {
     if (k > a.n)
         k = a.n;
-    return (struct bytes){ a.p + k, a.n - k };
+    return (struct bytes){ k ? a.p + k : a.p, a.n - k };   /* a NULL view stays one */
 }
 
 /* Blanks and tabs taken off both ends. */
@@ -72,7 +72,7 @@ static inline size_t bytes_find(struct bytes a, unsigned char c)
     return at ? (size_t)(at - a.p) : a.n;
 }
 
-/* Take a decimal number of digits only off the front; false (nothing taken) without a digit or past INT64_MAX. */
+/* Take a decimal number of digits only off the front; false (nothing taken) without a digit or near INT64_MAX and beyond. */
 static inline bool bytes_take_number(struct bytes *a, int64_t *out)
 {
     uint64_t v = 0;

@@ -67,7 +67,7 @@ static bool usual(const struct lq_backend *b, int fd)
 static int denied(const char *dir, struct lq_error *err)
 {
     struct stat st;
-    const struct passwd *owner = stat(dir, &st) == 0 ? getpwuid(st.st_uid) : NULL;
+    const struct passwd *owner = stat(dir, &st) == 0 && st.st_uid != 0 ? getpwuid(st.st_uid) : NULL;
 
     if (!owner)
         return error_set(err, LQ_EACCES, "%s: no right to read it; become root", dir);

@@ -266,6 +266,21 @@ enum lq_type lq_field_type(enum lq_field f)
     return f < LQ_FIELD_COUNT ? field_table[f].type : LQ_TYPE_TEXT;
 }
 
+static bool list_is_empty(const struct lq_record *r, enum lq_field f)
+{
+    switch (f) {
+    case LQ_RECIPIENT:
+    case LQ_RECIPIENTS:
+        return r->recipients.counted == 0;
+    case LQ_RECIPIENTS_DONE:
+        return r->done.counted == 0;
+    case LQ_RECEIVED:
+        return r->hop_count == 0;
+    default:
+        return false;
+    }
+}
+
 enum lq_presence lq_record_has(const struct lq_record *r, enum lq_field f)
 {
     unsigned sections;
@@ -283,8 +298,11 @@ enum lq_presence lq_record_has(const struct lq_record *r, enum lq_field f)
     case LQ_TYPE_TEXTS:
     case LQ_TYPE_RECIPIENTS:
     case LQ_TYPE_HOPS:
-        /* The elements found are known; that a broken section may hide more of them is the filter's concern. */
-        if (f == LQ_RECIPIENTS_DONE && r->done.counted == 0)
+        /*
+         * The elements found are known; that a broken section may hide more of them is the filter's concern. None
+         * found in a broken one does not mean that there are none.
+         */
+        if (list_is_empty(r, f) && (f == LQ_RECIPIENTS_DONE || (r->broken & SEC_CONTROL)))
             break;
         if (r->have & SEC_CONTROL)
             return LQ_PRESENT;

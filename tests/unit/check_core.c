@@ -276,7 +276,7 @@ START_TEST(json_leaves_out_what_is_not_known)
     ck_assert_int_eq(lq_record_json(&r, LQ_FIELDS_ALL, &out, NULL), LQ_OK);
     snprintf(text, sizeof(text), "%.*s", (int)out.n, out.p);
     ck_assert_str_eq(text, "{\"schema\":\"mqtools.record/1\",\"arrival_time\":-5,\"recipients\":[{\"address\":\"a@b\"}],"
-                           "\"received\":[],\"flags\":[\"bounce\",\"tls\"],"
+                           "\"flags\":[\"bounce\",\"tls\"],"
                            "\"problems\":[\"message_size is 9223372036854775807, beyond what can be true\"],\"files\":[]}");
     record_done(&r);
 }
@@ -318,6 +318,26 @@ START_TEST(absent_is_not_unread)
 }
 END_TEST
 
+/* An empty list of a message cut before its recipients would read as "nobody is left". */
+START_TEST(no_list_of_broken_is_empty)
+{
+    static const enum lq_field lists[] = { LQ_RECIPIENTS, LQ_RECIPIENT, LQ_RECIPIENTS_DONE, LQ_RECEIVED };
+    struct lq_record r = { 0 };
+
+    record_reset(&r);
+    r.have |= SEC_CONTROL | SEC_SIZE | SEC_LOG;
+    ck_assert_int_eq(lq_record_has(&r, LQ_RECIPIENTS), LQ_PRESENT);
+    ck_assert_int_eq(lq_record_has(&r, LQ_RECEIVED), LQ_PRESENT);
+    record_broken(&r, SEC_CONTROL);
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+        ck_assert_int_eq(lq_record_has(&r, lists[i]), LQ_UNREAD);
+    ck_assert_int_eq(lq_record_has(&r, LQ_PROBLEMS), LQ_PRESENT);
+    ck_assert_ptr_nonnull(record_add_recipient(&r, &r.recipients));
+    ck_assert_int_eq(lq_record_has(&r, LQ_RECIPIENTS), LQ_PRESENT);
+    record_done(&r);
+}
+END_TEST
+
 START_TEST(every_field_has_a_row)
 {
     ck_assert_ptr_nonnull(lq_field_name((enum lq_field)_i));
@@ -346,6 +366,7 @@ int main(void)
     tcase_add_test(t, json_leaves_out_what_is_not_known);
     tcase_add_test(t, recipients_beyond_the_limit_are_counted);
     tcase_add_test(t, absent_is_not_unread);
+    tcase_add_test(t, no_list_of_broken_is_empty);
     tcase_add_loop_test(t, every_field_has_a_row, 0, LQ_FIELD_COUNT);
     suite_add_tcase(s, t);
     sr = srunner_create(s);

@@ -538,7 +538,7 @@ static const struct {
     { "empty file", DEFERRED,
       "",
       VERDICT | F(SENDER) | F(RECIPIENTS),
-      "\"state\":\"corrupt\",\"recipients\":[],"
+      "\"state\":\"corrupt\","
       "\"problems\":[\"deferred/0D431A0B0C1: no end record 'E' before the end of the file at offset 0\"]" },
     { "length of 35 bits", DEFERRED,
       "=\\x43\\xff\\xff\\xff\\xff\\x7f\nS\n",
