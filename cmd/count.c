@@ -12,7 +12,8 @@ enum {
     COUNT_BLOCK = 1024,
     TEXT_KEPT = 256,
     CHUNK = 256 << 10,
-    FIRST_SLOTS = 256
+    FIRST_SLOTS = 256,
+    FRUGAL_FROM = 8192
 };
 
 /*
@@ -169,6 +170,8 @@ static bool same(const struct counter *c, const struct counted *e, uint64_t hash
 
     if (e->hash != hash || e->length != (uint32_t)n)
         return false;
+    if (!e->text)
+        return true;        /* not kept: 64 bits are enough to tell what is not shown */
     if (!c->fold)
         return memcmp(e->text, p, kept) == 0;
     for (size_t i = 0; i < kept; i++)
@@ -187,8 +190,12 @@ uint32_t count_key(struct counter *c, const char *p, size_t n)
         begin(c);
     slot = (uint32_t)hash & (c->slot_count - 1);
     while (c->slots[slot]) {
-        if (same(c, count_get(c, c->slots[slot]), hash, p, n))
+        e = count_get(c, c->slots[slot]);
+        if (same(c, e, hash, p, n)) {
+            if (!e->text)
+                e->text = keep(c, p, count_kept(e));
             return c->slots[slot];
+        }
         slot = (slot + 1) & (c->slot_count - 1);
     }
     if (c->n >= c->slot_count / 4 * 3)
@@ -197,7 +204,8 @@ uint32_t count_key(struct counter *c, const char *p, size_t n)
     e = count_get(c, entry);
     e->hash = hash;
     e->length = (uint32_t)n;
-    e->text = keep(c, p, count_kept(e));
+    if (!c->frugal || entry < FRUGAL_FROM)
+        e->text = keep(c, p, count_kept(e));
     place(c, entry);
     return entry;
 }
@@ -242,21 +250,28 @@ uint32_t *count_sorted(const struct counter *c, size_t *n)
 
     *n = 0;
     for (uint32_t e = 0; e < c->n; e++)
-        if (count_get(c, e)->messages > 0)
+        if (count_get(c, e)->messages > 0 && (e < COUNT_FIRST || count_get(c, e)->text))
             list[(*n)++] = e;
     if (*n > 1)
         qsort_r(list, *n, sizeof(*list), compare, (void *)c);
     return list;
 }
 
+void count_seal(struct counter *c)
+{
+    free(c->slots);
+    c->slots = NULL;
+    c->slot_count = 0;
+}
+
 void count_done(struct counter *c)
 {
+    count_seal(c);
     for (uint32_t i = 0; i * COUNT_BLOCK < c->n; i++)
         free(c->blocks[i]);
     for (size_t i = 0; i < c->chunk_count; i++)
         free(c->chunks[i]);
     free(c->blocks);
     free(c->chunks);
-    free(c->slots);
-    *c = (struct counter){ .fold = c->fold };
+    *c = (struct counter){ .fold = c->fold, .frugal = c->frugal };
 }

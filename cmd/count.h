@@ -14,7 +14,7 @@
 enum { COUNT_ABSENT = 0, COUNT_UNREAD = 1, COUNT_FIRST = 2 };
 
 struct counted {
-    const char *text;           /* as it was first seen; not NUL-terminated; NULL for the two */
+    const char *text;           /* as it was first seen; not NUL-terminated; NULL for the two, or not kept */
     uint64_t bytes;             /* of the messages */
     uint64_t hash;
     uint32_t length;            /* of the whole text; more than count_kept() when it was cut */
@@ -25,6 +25,11 @@ struct counted {
 
 struct counter {
     bool fold;                  /* a-z and A-Z are the same: set before the first use */
+    /*
+     * Only the largest entries will be shown: beyond the first thousands the text of an entry is kept when it is
+     * seen again. Set before the first use.
+     */
+    bool frugal;
     /* its own: */
     struct counted **blocks;    /* of COUNT_BLOCK entries each */
     uint32_t n;
@@ -49,8 +54,10 @@ struct counted *count_get(const struct counter *c, uint32_t entry);
 /* Bytes of the text that are there. */
 size_t count_kept(const struct counted *e);
 bool count_cut(const struct counted *e);
-/* Entries that have messages, most messages first, then most bytes, then by text: an array for free(). */
+/* Entries that have messages and, but for the two, a text: most messages first, then most bytes, then by text; for free(). */
 uint32_t *count_sorted(const struct counter *c, size_t *n);
+/* No more keys will come: free what only finds them. */
+void count_seal(struct counter *c);
 void count_done(struct counter *c);
 
 #endif

@@ -25,6 +25,7 @@ static const struct {
     { "domain", KEY_RECIPIENT_DOMAIN, LQ_RECIPIENT },
     { "age", KEY_AGE, LQ_ARRIVAL_TIME },
     { "hour", KEY_HOUR, LQ_ARRIVAL_TIME },
+    { "reason.shape", KEY_REASON_SHAPE, LQ_REASON },
 };
 
 static const struct {
@@ -170,6 +171,36 @@ static void number_value(const struct key *k, const struct lq_record *r, int64_t
     make_number(out, k->kind == KEY_AGE ? age_bucket(now - v) : k->kind == KEY_HOUR ? hour_of(v) : v);
 }
 
+static bool address_char(char c)
+{
+    return (unsigned char)c > ' ' && c != 0x7f && !strchr("<>()[]\",;:", c);
+}
+
+/*
+ * Servers repeat the recipient in their answers, so that each message has a reason of its own: what holds an @ becomes
+ * a *, and the rest can be counted. Also a pattern for --reason, as long as it is whole.
+ */
+static void shape_value(struct lq_str reason, struct key_value *out)
+{
+    size_t used = 0, i = 0;
+
+    while (i < reason.n && used < sizeof(out->made)) {
+        size_t n = 0;
+
+        while (i + n < reason.n && address_char(reason.p[i + n]))
+            n++;
+        if (n > 0 && memchr(reason.p + i, '@', n)) {
+            out->made[used++] = '*';
+        } else {
+            n = n ? n : 1;
+            for (size_t k = 0; k < n && used < sizeof(out->made); k++)
+                out->made[used++] = reason.p[i + k];
+        }
+        i += n;
+    }
+    out->text = (struct lq_str){ out->made, used };
+}
+
 /* The null sender has the empty domain; an address without a domain has none. */
 static void domain_value(struct lq_str address, struct key_value *out)
 {
@@ -210,6 +241,9 @@ void key_value(const struct key *k, const struct lq_record *r, size_t recipient,
             out->text = (struct lq_str){ out->made, strlen(out->made) };
         else
             out->text = s;
+        break;
+    case KEY_REASON_SHAPE:
+        shape_value(lq_record_text(r, field), out);
         break;
     case KEY_SENDER_DOMAIN:
         domain_value(lq_record_text(r, field), out);

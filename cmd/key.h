@@ -10,7 +10,7 @@
 
 enum key_kind {
     KEY_TEXT, KEY_NUMBER, KEY_USER, KEY_NETWORK, KEY_SENDER_DOMAIN, KEY_RECIPIENT, KEY_RECIPIENT_DOMAIN,
-    KEY_AGE, KEY_HOUR
+    KEY_AGE, KEY_HOUR, KEY_REASON_SHAPE
 };
 
 struct key {
@@ -20,7 +20,7 @@ struct key {
     unsigned prefix4, prefix6;  /* KEY_NETWORK */
 };
 
-enum { KEY_VALUE_MAX = 64 };
+enum { KEY_VALUE_MAX = 512 };
 
 /* A value: p == NULL with absent or unread. Text that had to be made lives in the struct. */
 struct key_value {

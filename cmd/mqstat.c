@@ -30,7 +30,7 @@ static const struct {
     [TRAIT_SUBJECT] = { "subject", "subject" },
     [TRAIT_SIZE] = { "size", "size" },
     [TOP_DOMAIN] = { "recipient.domain", "recipient domain" },
-    [TOP_REASON] = { "reason", "reason" },
+    [TOP_REASON] = { "reason.shape", "reason" },
 };
 
 /* In which order they are shown. */
@@ -90,7 +90,7 @@ static int set_top(const struct opt *o, void *target, const char *value, struct 
 
 #define KEYS \
     "client client/24 user sender sender.domain recipient recipient.domain subject size state queue age hour " \
-    "reason reason.class mta spool"
+    "reason reason.shape reason.class mta spool"
 
 static const struct opt options[] = {
     { .heading = "What to count (default: an overview of everything)" },
@@ -293,6 +293,8 @@ static void read_reasons_of(struct stat_run *s, size_t queue)
 
 static void read_reasons(struct stat_run *s)
 {
+    for (int i = 0; i < TOP_REASON && !s->by; i++)
+        count_seal(&s->by_top[i].values[0]);
     for (size_t i = 0; i < s->sel.queue_count && !s->by; i++)
         read_reasons_of(s, i);
 }
@@ -753,9 +755,11 @@ static bool prepare(struct stat_run *s)
     }
     for (size_t i = 0; i < s->by_keys.n; i++)
         s->keys_need_now |= key_needs_now(&s->by_keys.keys[i]);
-    for (int i = 0; i < TOP_COUNT; i++)
+    for (int i = 0; i < TOP_COUNT; i++) {
         if (tally_parse(&s->by_top[i], tops[i].key, &err) < 0)
             return false;
+        s->by_top[i].values[0].frugal = !s->all;
+    }
     if (tally_parse(&s->by_state, "state", &err) < 0)
         return false;
     s->screen = screen_look(s->color);

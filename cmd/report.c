@@ -41,7 +41,7 @@ static void note_output_error(void)
 
 void output(const void *p, size_t n)
 {
-    if (!output_error && fwrite(p, 1, n, stdout) != n)
+    if (n > 0 && !output_error && fwrite(p, 1, n, stdout) != n)
         note_output_error();
 }
 

@@ -94,7 +94,8 @@ static struct sort_row *make_row(const struct sorter *s, const struct lq_record 
     }
     item->row_at = at;
     item->row_n = n;
-    memcpy(item->bytes + at, row, n);
+    if (n > 0)
+        memcpy(item->bytes + at, row, n);
     return item;
 }
 
