@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -30,7 +31,7 @@ enum kind { KIND_HOME, KIND_QF, KIND_DF, KIND_COUNT };     /* tag of a directory
 enum {
     ID_MAX = 18,                /* sendmail refuses names of 21 bytes and more (8.17) */
     DEPTH_MAX = 2,              /* of a home below the root: sub/q1 */
-    HOMES_MAX = 4096,
+    HOMES_MAX = 1000,           /* each is kept open */
     DAY = 24 * 60 * 60,
     SIGNS_MAX = 100,            /* enough to recognise a spool */
     LOOK_MAX = 1000             /* names of a directory, for that */
@@ -39,6 +40,11 @@ enum {
 struct home {
     char *path;                 /* below the root, "" is the root */
     unsigned depth;
+    bool linked;                /* found as a symlink */
+    bool walked;
+    size_t real;                /* index of this home, or of the one that is the same directory */
+    dev_t dev;
+    ino_t ino;
     size_t dirs[KIND_COUNT];    /* indexes into spool->dirs */
     bool has[KIND_COUNT];
 };
@@ -46,6 +52,9 @@ struct home {
 struct own {
     struct home *homes;
     size_t count, cap;
+    size_t readable;            /* homes below the root */
+    size_t files;               /* that were named */
+    bool too_many;
     struct sendmail_cf cf;
     bool configured;            /* cf is about this spool */
 };
@@ -244,7 +253,7 @@ static struct own *own_of(const struct spool *sp)
     return sp->own;
 }
 
-static bool add_home(struct own *own, const char *parent, const char *name, unsigned depth)
+static bool add_home(struct own *own, const char *parent, const char *name, unsigned depth, bool linked)
 {
     char *path = NULL;
 
@@ -259,53 +268,89 @@ static bool add_home(struct own *own, const char *parent, const char *name, unsi
     }
     if (asprintf(&path, "%s%s%s", parent, *parent ? "/" : "", name) < 0)
         return false;
-    own->homes[own->count++] = (struct home){ .path = path, .depth = depth };
+    own->homes[own->count] = (struct home){ .path = path, .depth = depth, .linked = linked, .real = own->count };
+    own->count++;
     return true;
 }
 
-static int see_dir(struct walk *w, const char *name)
+static bool is_link(int dirfd, const char *name, unsigned char type)
+{
+    struct stat st;
+
+    return type == DT_LNK ||
+           (type == DT_UNKNOWN && fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode));
+}
+
+static bool see_home(struct walk *w, const char *name, unsigned char type)
 {
     struct own *own = own_of(w->sp);
     const struct home *home = &own->homes[w->home];
 
+    if (home->depth >= DEPTH_MAX || !may_be_home(name))
+        return true;
+    if (own->count < HOMES_MAX)
+        return add_home(own, home->path, name, home->depth + 1, is_link(w->sp->dirs[w->dir].fd, name, type));
+    if (!own->too_many)
+        spool_trouble(w->sp, "%s: more than %d directories; the others were not looked at", w->sp->root, (int)HOMES_MAX);
+    own->too_many = true;
+    return true;
+}
+
+/* A directory in a directory; false only without memory. */
+static bool see_dir(struct walk *w, const char *name, unsigned char type)
+{
     if (w->kind != KIND_HOME)
-        return 0;
-    if (strcmp(name, "qf") == 0)
+        return true;
+    if (!is_type_dir(name))
+        return see_home(w, name, type);
+    if (name[0] == 'q')
         w->type_dirs |= 1u << KIND_QF;
-    else if (strcmp(name, "df") == 0)
+    else if (name[0] == 'd')
         w->type_dirs |= 1u << KIND_DF;
-    else if (!is_type_dir(name) && may_be_home(name) && home->depth < DEPTH_MAX) {
-        if (own->count >= HOMES_MAX) {
-            spool_trouble(w->sp, "%s: more than %d directories; the others were not looked at", w->sp->root, (int)HOMES_MAX);
-            return 1;
-        }
-        w->failed = !add_home(own, home->path, name, home->depth + 1);
-    }
-    return w->failed;
+    return true;
 }
 
 static int see(void *ctx, const char *name, size_t len, unsigned char type)
 {
     struct walk *w = ctx;
-    enum role role;
-    bool ours = role_of(name, len, &role);
+    enum role role = ROLE_QF;
+    bool ours = role_of(name, len, &role) && len - 2 <= UINT8_MAX;
 
-    /* Only a name like a file's is worth a question about its type, and then only when the directory does not tell. */
+    /* A directory with the name of a message's file is no directory of the configuration: it is named as what it is. */
     if (type != DT_REG && is_dir(w->sp->dirs[w->dir].fd, name, type)) {
-        if (see_dir(w, name) != 0)
-            return 1;
-        ours = ours && w->kind != KIND_HOME;
-        ours = ours || (role_of(name, len, &role) && usual_id(name + 2, len - 2));
+        w->failed = !see_dir(w, name, type);
+        ours = ours && (w->kind != KIND_HOME || usual_id(name + 2, len - 2));
     }
-    if (!ours || len - 2 > UINT8_MAX)
-        return 0;
-    w->failed = !listing_add(w->sp, w->dir, name, 2, len - 2, (uint8_t)role);
+    if (!w->failed && ours) {
+        own_of(w->sp)->files++;
+        w->failed = !listing_add(w->sp, w->dir, name, 2, len - 2, (uint8_t)role);
+    }
     return w->failed;
 }
 
 static const char *group_name(const struct own *own, const char *home)
 {
     return own->configured ? sendmail_cf_group(&own->cf, home) : "mqueue";
+}
+
+/* One directory under two names is walked once: messages must not count twice. */
+static bool walked_before(struct own *own, struct home *home, int fd)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0)
+        return false;
+    home->dev = st.st_dev;
+    home->ino = st.st_ino;
+    for (size_t i = 0; i < own->count; i++) {
+        const struct home *other = &own->homes[i];
+
+        if (other != home && other->walked && other->dev == home->dev && other->ino == home->ino) {
+            home->real = other->real;
+            return true;
+        }
+    }
+    return false;
 }
 
 static enum file_result walk_dir(struct walk *w, const char *path, enum kind kind)
@@ -318,6 +363,8 @@ static enum file_result walk_dir(struct walk *w, const char *path, enum kind kin
     r = spool_add_dir(w->sp, path, group_name(own, home->path), (unsigned)(w->home * KIND_COUNT + kind), &w->dir);
     if (r != FILE_OK)
         return r;
+    if (kind == KIND_HOME && walked_before(own, home, w->sp->dirs[w->dir].fd))
+        return FILE_OK;
     home->dirs[kind] = w->dir;
     home->has[kind] = true;
     r = file_each(w->sp->dirs[w->dir].fd, see, w);
@@ -330,8 +377,10 @@ static enum file_result walk_home(struct spool *sp, size_t i, bool *failed)
 {
     static const struct { const char *name; enum kind kind; } types[] = { { "qf", KIND_QF }, { "df", KIND_DF } };
     struct walk w = { .sp = sp, .home = i };
-    enum file_result r = walk_dir(&w, own_of(sp)->homes[i].path, KIND_HOME);
+    enum file_result r;
 
+    own_of(sp)->homes[i].walked = true;
+    r = walk_dir(&w, own_of(sp)->homes[i].path, KIND_HOME);
     for (size_t t = 0; t < sizeof(types) / sizeof(types[0]) && r == FILE_OK && !w.failed; t++) {
         const char *home = own_of(sp)->homes[i].path;
         char *path;
@@ -349,24 +398,62 @@ static enum file_result walk_home(struct spool *sp, size_t i, bool *failed)
     return r;
 }
 
+/* Directories before links, then by name: which of two names for one directory counts must not depend on the disk. */
+static bool walk_sooner(const struct home *a, const struct home *b)
+{
+    return a->linked != b->linked ? b->linked : strcmp(a->path, b->path) < 0;
+}
+
+static struct home *next_home(const struct own *own)
+{
+    struct home *next = NULL;
+
+    for (size_t i = 0; i < own->count; i++)
+        if (!own->homes[i].walked && (!next || walk_sooner(&own->homes[i], next)))
+            next = &own->homes[i];
+    return next;
+}
+
+/* Who may read what we may not: the owner of a directory below the root. */
+static int nothing_readable(struct spool *sp, const char *path, struct lq_error *err)
+{
+    struct stat st;
+    const struct passwd *owner = fstatat(sp->fd, *path ? path : ".", &st, 0) == 0 ? getpwuid(st.st_uid) : NULL;
+
+    if (owner && owner->pw_uid == 0)
+        owner = NULL;
+    return error_set(err, LQ_EACCES, "%s%s%s: no right to read it; become root%s%s", sp->root, *path ? "/" : "", path,
+                     owner ? " or " : "", owner ? owner->pw_name : "");
+}
+
 static int list(struct spool *sp, unsigned sections, struct lq_error *err)
 {
     struct own *own = sp->own;
-    bool failed = false;
     enum file_result r;
+    struct home *home;
+    size_t denied = 0;
+    bool failed = false;
 
     (void)sections;
-    if (!add_home(own, "", "", 0))
+    if (!add_home(own, "", "", 0, false))
         return error_memory(err);
     r = walk_home(sp, 0, &failed);
     if (r == FILE_DENIED)
-        return error_set(err, LQ_EACCES, "%s: no right to read it; become root or the owner of the queue", sp->root);
+        return nothing_readable(sp, "", err);
     if (r != FILE_OK)
         return error_set(err, LQ_EIO, "%s: %s", sp->root, file_result_text(r));
-    /* Homes found on the way are added at the end, so this comes to all of them. */
-    for (size_t i = 1; i < own->count && !failed; i++)
-        walk_home(sp, i, &failed);
-    return failed ? error_memory(err) : LQ_OK;
+    while (!failed && (home = next_home(own)) != NULL) {
+        size_t i = (size_t)(home - own->homes);
+
+        r = walk_home(sp, i, &failed);
+        own->readable += r == FILE_OK;
+        denied = r == FILE_DENIED ? i : denied;
+    }
+    if (failed)
+        return error_memory(err);
+    if (denied && own->readable == 0 && own->files == 0)
+        return nothing_readable(sp, own->homes[denied].path, err);
+    return LQ_OK;
 }
 
 /* --- group --- */
@@ -691,7 +778,7 @@ static bool df_place(const struct reading *rd, size_t *dir)
         if (home == own->count)
             return false;
     }
-    h = &own->homes[home];
+    h = &own->homes[own->homes[home].real];
     *dir = h->dirs[h->has[KIND_DF] ? KIND_DF : KIND_HOME];
     return h->has[KIND_HOME];
 }

@@ -1,6 +1,7 @@
 /* Sendmail: control files from memory and through tiny windows, the places of a spool, sendmail.cf. */
 #include <check.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -852,6 +853,76 @@ START_TEST(linked_directories)
 }
 END_TEST
 
+/* Two names for one directory, and a circle: every message once, under the name that is no link. */
+START_TEST(directories_under_two_names)
+{
+    put_dir("q1");
+    put_dir("q3");
+    ck_assert_int_eq(symlink("q1", at("a0")), 0);
+    ck_assert_int_eq(symlink("q1", at("q2")), 0);
+    ck_assert_int_eq(symlink("..", at("q1/self")), 0);
+    put("q1/qf1", QF);
+    put("q1/df1", "1");
+    put("q3/qf2", "V8\nT1\ndq2\nS<a@b>\nRP:<x@y>\n.\n");
+    put("q1/df2", "22");
+    expect("1 mqueue incoming 1 q1/qf1 q1/df1\n"
+           "2 mqueue incoming 2 q3/qf2 q1/df2\n");
+}
+END_TEST
+
+START_TEST(more_directories_than_are_walked)
+{
+    char name[32];
+
+    put("qf1", QF);
+    put("df1", "1");
+    for (int i = 0; i < 1010; i++) {
+        snprintf(name, sizeof(name), "q%d", i);
+        put_dir(name);
+    }
+    put("qf2", QF);
+    put("df2", "2");
+    {
+        struct lq_queue *q;
+        struct lq_scan *scan = begin(&q);
+        struct buf out = { 0 };
+
+        end(scan, q, &out);
+        ck_assert_ptr_nonnull(strstr(out.p, "1 mqueue incoming 1 qf1 df1\n"));
+        ck_assert_ptr_nonnull(strstr(out.p, "2 mqueue incoming 1 qf2 df2\n"));
+        ck_assert_ptr_nonnull(strstr(out.p, "more than 1000 directories"));
+        buf_done(&out);
+    }
+}
+END_TEST
+
+/* Only its owner may read the queue directories: one sentence that names him, not a list of troubles. */
+START_TEST(without_rights)
+{
+    struct lq_scan_opts opts = { .size = sizeof(opts), .fields = LQ_FIELDS_ALL, .threads = 1 };
+    struct lq_error err = { 0 };
+    struct lq_queue *q;
+    struct lq_scan *scan;
+
+    if (geteuid() != 0) {
+        fprintf(stderr, "SKIP check_sendmail without_rights: not root\n");
+        return;
+    }
+    put_dir("q1");
+    put("q1/qf1", QF);
+    chmod(root, 0755);
+    ck_assert_int_eq(chown(at("q1"), 1, 1), 0);
+    ck_assert_int_eq(seteuid(65534), 0);
+    ck_assert_int_eq(lq_queue_open(&q, "sendmail", root, NULL, &err), LQ_OK);
+    ck_assert_int_eq(lq_scan_begin(&scan, q, &opts, &err), LQ_EACCES);
+    ck_assert_int_eq(seteuid(0), 0);
+    ck_assert_ptr_nonnull(strstr(err.text, "/q1: no right to read it; become root"));
+    if (getpwuid(1))
+        ck_assert_ptr_nonnull(strstr(err.text, getpwuid(1)->pw_name));
+    lq_queue_close(q);
+}
+END_TEST
+
 START_TEST(what_moves_is_found_again)
 {
     struct lq_queue *q;
@@ -1199,6 +1270,7 @@ static Suite *suite(void)
     tcase_add_test(files_case, a_header_of_a_megabyte);
     tcase_add_test(files_case, fifty_megabytes_of_headers);
     tcase_add_test(files_case, an_address_of_100_kilobytes);
+    tcase_set_timeout(disk, 120);
     tcase_add_checked_fixture(disk, make_root, remove_root);
     tcase_add_test(disk, one_directory);
     tcase_add_test(disk, several_directories);
@@ -1211,6 +1283,9 @@ static Suite *suite(void)
     tcase_add_test(disk, temporary_control_files);
     tcase_add_test(disk, odd_files);
     tcase_add_test(disk, linked_directories);
+    tcase_add_test(disk, directories_under_two_names);
+    tcase_add_test(disk, more_directories_than_are_walked);
+    tcase_add_test(disk, without_rights);
     tcase_add_test(disk, what_moves_is_found_again);
     tcase_add_test(disk, races);
     tcase_add_test(disk, body_after_listing);
