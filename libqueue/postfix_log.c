@@ -15,8 +15,7 @@
 #include "reason.h"
 
 struct block {
-    bool any;
-    bool has_offset;
+    bool any, has_reason, has_offset;
     int64_t offset;
     char status[16];
     size_t status_len;
@@ -25,8 +24,9 @@ struct block {
 struct log {
     struct reading *rd;
     struct lq_record *rec;
-    struct block block;     /* its recipient is in rd->tmp, its reason in rd->tmp2 */
-    struct lq_str reason;   /* of the last block; a mail server that is down gives hundreds the same one */
+    struct block block;     /* its recipient is in rd->tmp */
+    bool any_reason;        /* the last one is in rd->tmp2 */
+    struct lq_str copied;   /* the last one that a recipient got: a server that is down gives hundreds the same */
     uint32_t *by_address;   /* made when first needed: indexes of recipients, sorted */
     bool no_index;
 };
@@ -136,22 +136,34 @@ static struct lq_recipient *find_by_address(struct log *l, struct bytes wanted)
 
 /* --- blocks --- */
 
-static void keep_reason(struct log *l)
-{
-    struct bytes reason = view(&l->rd->tmp2);
+/* Room that reasons of recipients leave in the record for what is latest of the message. */
+enum { RESERVE = 2 * RECORD_TEXT_MAX };
 
-    if (!l->reason.p || !bytes_eq(reason, bytes_from(l->reason.p, l->reason.n)))
-        l->reason = record_copy(l->rec, reason.p, reason.n);
-    if (!l->reason.p)
+static struct lq_str reason(struct log *l)
+{
+    struct bytes text = l->block.has_reason ? view(&l->rd->tmp2) : BYTES("");
+
+    if (text.n == 0)
+        return (struct lq_str){ NULL, 0 };
+    if (l->copied.p && bytes_eq(text, bytes_from(l->copied.p, l->copied.n)))
+        return l->copied;
+    l->copied = (struct lq_str){ NULL, 0 };
+    if (l->rec->arena.used + text.n + RESERVE < RECORD_ARENA_MAX)
+        l->copied = record_copy(l->rec, text.p, text.n);
+    if (!l->copied.p)
         record_broken(l->rec, SEC_LOG);
+    return l->copied;
 }
 
 static struct lq_str dsn_code(struct log *l)
 {
     struct bytes status = bytes_from(l->block.status, l->block.status_len);
-    struct bytes code = reason_dsn_code(status.n > 0 ? status : view(&l->rd->tmp2));
+    struct bytes text = l->block.has_reason ? view(&l->rd->tmp2) : BYTES("");
+    struct bytes code = reason_dsn_code(status.n > 0 ? status : text);
 
-    return code.n > 0 ? record_copy(l->rec, code.p, code.n) : (struct lq_str){ NULL, 0 };
+    if (code.n == 0 || l->rec->arena.used + RESERVE >= RECORD_ARENA_MAX)
+        return (struct lq_str){ NULL, 0 };
+    return record_copy(l->rec, code.p, code.n);
 }
 
 static void end_block(struct log *l, bool defer)
@@ -160,17 +172,22 @@ static void end_block(struct log *l, bool defer)
 
     if (!l->block.any)
         return;
-    keep_reason(l);
     r = defer ? find_by_offset(l) : NULL;
     if (!r && defer)
         r = find_by_address(l, view(&l->rd->tmp));
     if (r) {
-        r->delay_reason = l->reason.n > 0 ? l->reason : (struct lq_str){ NULL, 0 };
+        r->delay_reason = reason(l);
         r->dsn_code = dsn_code(l);
     }
     l->block = (struct block){ .any = false };
     set(&l->rd->tmp, BYTES(""));
-    set(&l->rd->tmp2, BYTES(""));
+}
+
+static void set_reason(struct log *l, struct bytes text)
+{
+    set(&l->rd->tmp2, text);
+    l->block.has_reason = true;
+    l->any_reason = true;
 }
 
 /* "<lee@example.net>: reason"; the null recipient is "<>". */
@@ -183,7 +200,7 @@ static void old_line(struct log *l, struct bytes line)
         return;
     l->block.any = true;
     set(&l->rd->tmp, bytes_from(line.p + 1, (size_t)(at - line.p) - 1));
-    set(&l->rd->tmp2, bytes_from(at + 3, line.n - (size_t)(at - line.p) - 3));
+    set_reason(l, bytes_from(at + 3, line.n - (size_t)(at - line.p) - 3));
 }
 
 static void value_line(struct log *l, struct bytes line)
@@ -198,7 +215,7 @@ static void value_line(struct log *l, struct bytes line)
     if (bytes_eq(name, BYTES("recipient"))) {
         set(&l->rd->tmp, value);
     } else if (bytes_eq(name, BYTES("reason"))) {
-        set(&l->rd->tmp2, value);
+        set_reason(l, value);
     } else if (bytes_eq(name, BYTES("offset"))) {
         l->block.has_offset = bytes_number(value, &l->block.offset) && l->block.offset >= 0;
     } else if (bytes_eq(name, BYTES("status")) && value.n < sizeof(l->block.status)) {
@@ -243,15 +260,16 @@ static bool stale(const struct lq_record *rec, const struct stat *st)
 
 static void set_latest(struct log *l, bool defer)
 {
-    enum reason_class class;
+    struct bytes text = view(&l->rd->tmp2);
+    const char *class;
 
     if (!defer) {
-        record_replace_text(l->rec, LQ_BOUNCE_REASON, l->reason.p, l->reason.n);
+        record_replace_text(l->rec, LQ_BOUNCE_REASON, text.p, text.n);
         return;
     }
-    class = reason_classify(bytes_from(l->reason.p, l->reason.n));
-    record_replace_text(l->rec, LQ_REASON, l->reason.p, l->reason.n);
-    record_replace_text(l->rec, LQ_REASON_CLASS, reason_class_names[class], strlen(reason_class_names[class]));
+    class = reason_class_names[reason_classify(text)];
+    record_replace_text(l->rec, LQ_REASON, text.p, text.n);
+    record_replace_text(l->rec, LQ_REASON_CLASS, class, strlen(class));
 }
 
 void postfix_log(struct reading *rd, const struct entry *e, const struct stat *st)
@@ -268,6 +286,6 @@ void postfix_log(struct reading *rd, const struct entry *e, const struct stat *s
     /* Postfix deletes the log before an attempt and writes it at the end of each delivery. */
     if (defer && st->st_size > 0)
         record_replace_number(rd->rec, LQ_LAST_ATTEMPT, (int64_t)st->st_mtime);
-    if (l.reason.n > 0)
+    if (l.any_reason && rd->tmp2.n > 0)
         set_latest(&l, defer);
 }

@@ -831,6 +831,28 @@ START_TEST(log_with_a_long_line)
 }
 END_TEST
 
+/* More reasons than a record holds: the latest is still there. */
+START_TEST(log_of_a_million_reasons)
+{
+    static const struct place at = DEFERRED;
+    struct buf file = script_make(LOG_FILE), log = { .p = NULL };
+    struct parsed t;
+
+    for (int i = 0; i < 1000000; i++)
+        buf_printf(&log, "<lee@example.net>: 450 4.2.1 why %d\n\n", i);
+    buf_add_char(&log, '\0');
+    begin(&t, &at, 1, LQ_FIELDS_ALL);
+    parse_file(&t, &at, &file, 0);
+    parse_log(&t, 1, log.p, 1136217000, 0);
+    ck_assert_str_eq(shown(&t, F(REASON)), "\"reason\":\"450 4.2.1 why 999999\"");
+    ck_assert(!t.rec.arena.refused);
+    ck_assert_uint_eq(t.rec.broken, SEC_LOG);
+    end(&t);
+    buf_done(&log);
+    buf_done(&file);
+}
+END_TEST
+
 /* A pointer back: the second recipient read stands before the first. */
 START_TEST(log_offsets_out_of_order)
 {
@@ -1540,6 +1562,7 @@ int main(void)
     int failed;
 
     tcase_set_timeout(file_case, 120);
+    tcase_set_timeout(log_case, 120);
     LOOP(file_case, files, rows);
     LOOP(file_case, files_in_small_windows, rows);
     LOOP(file_case, cut_anywhere, whole);
@@ -1554,6 +1577,7 @@ int main(void)
     LOOP(log_case, logs, log_rows);
     tcase_add_test(log_case, log_of_another_message);
     tcase_add_test(log_case, log_with_a_long_line);
+    tcase_add_test(log_case, log_of_a_million_reasons);
     tcase_add_test(log_case, log_offsets_out_of_order);
     tcase_add_test(dir_case, every_place_is_listed);
     tcase_add_test(dir_case, odd_things);
