@@ -8,6 +8,7 @@
  * message may be seen in two places, or in none.
  */
 #include <dirent.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,16 +101,26 @@ struct walk_dir {
     bool no_memory;
 };
 
+static bool is_level(int dirfd, const char *name, unsigned char type)
+{
+    struct stat st;
+
+    if (type != DT_UNKNOWN)
+        return type == DT_DIR;
+    return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* A queue itself may be a link of root's; a hash level never is. */
 static void add_level(struct walk_dir *w, const char *name, unsigned char type)
 {
     char path[128];
     size_t index;
 
-    if (type == DT_REG)
-        return;
     snprintf(path, sizeof(path), "%s/%s", w->sp->dirs[w->dir].path, name);
-    if (w->depth >= HASH_DEPTH_MAX)
-        spool_trouble(w->sp, "%s: too deep for a hashed queue, not read", path);
+    if (!is_level(w->sp->dirs[w->dir].fd, name, type))
+        spool_trouble(w->sp, "cannot read directory %s/%s: not a directory", w->sp->root, path);
+    else if (w->depth >= HASH_DEPTH_MAX)
+        spool_trouble(w->sp, "cannot read directory %s/%s: too deep for a hashed queue", w->sp->root, path);
     else
         spool_add_dir(w->sp, path, queues[w->kind].name, w->kind, &index);
 }
@@ -148,7 +159,8 @@ static bool read_dirs(struct spool *sp, size_t first, enum postfix_dir kind)
     for (w.dir = first; w.dir < sp->dir_count; w.dir++) {
         w.depth = depth_of(sp->dirs[w.dir].path);
         if (file_each(sp->dirs[w.dir].fd, each_name, &w) != FILE_OK && !w.no_memory)
-            spool_trouble(sp, "%s: cannot be read: %s", sp->dirs[w.dir].path, file_result_text(FILE_FAILED));
+            spool_trouble(sp, "cannot read directory %s/%s: %s", sp->root, sp->dirs[w.dir].path,
+                          file_result_text(FILE_FAILED));
         if (w.no_memory)
             return false;
     }

@@ -1292,12 +1292,16 @@ START_TEST(odd_things)
     ck_assert_int_eq(mkdirat(root_fd, "active/A0000004", 0700), 0);
     message("active/A0000005");
     ck_assert_int_eq(linkat(root_fd, "active/A0000005", root_fd, "saved-link", 0), 0);
+    message("hold/A0000006");
+    ck_assert_int_eq(symlinkat("../hold", root_fd, "deferred/A"), 0);
     scan(&out, NULL);
     ck_assert_str_eq(out.p, "deferred/A0000001 deferred\n"
                             "active/A0000002 corrupt [active/A0000002: not a regular file]\n"
                             "active/A0000003 corrupt [active/A0000003: not a regular file]\n"
                             "active/A0000004 corrupt [active/A0000004: not a regular file]\n"
-                            "active/A0000005 active [active/A0000005: has 2 links, a Postfix queue file has one]\n");
+                            "active/A0000005 active [active/A0000005: has 2 links, a Postfix queue file has one]\n"
+                            "hold/A0000006 held\n"
+                            "trouble: deferred/A: not a directory\n");
     buf_done(&out);
     remove_root();
 }
@@ -1433,7 +1437,7 @@ START_TEST(too_deep)
     message(path);
     scan(&out, NULL);
     ck_assert_str_eq(out.p, "deferred/A0000001 deferred\n"
-                            "trouble: deferred/A/A/A/A/A/A/A/A/A/A/A/A/A/A/A/A/A: too deep for a hashed queue, not read\n");
+                            "trouble: deferred/A/A/A/A/A/A/A/A/A/A/A/A/A/A/A/A/A: too deep for a hashed queue\n");
     buf_done(&out);
     remove_root();
 }
