@@ -1,5 +1,5 @@
 /*
- * Feeds the Postfix parsers: a queue file as a ready one, as a user's maildrop file and as one being received, then its message; what
+ * Feeds the Postfix parsers: a queue file in several places and modes, then its message; what
  * begins like a delivery log is also read as one, for a message with recipients.
  */
 #include <stdint.h>
@@ -31,12 +31,20 @@ static struct spool spool = {
 /* A message with pending recipients at 0, 17 and 34, for logs to name. */
 static const char three[] = "R\017lee@example.netR\017odd@example.netR\017mo@example.net\0S\003a@bM\0";
 
+#define SHORT_ID "0D431A0B0C1"
+
 static const struct kind {
     enum postfix_dir dir;
     mode_t mode;
     uid_t uid;
+    const char *id;
+    nlink_t links;
 } kinds[] = {
-    { PF_DEFERRED, 0700, 105 }, { PF_MAILDROP, 0744, 1000 }, { PF_INCOMING, 0600, 105 }, { PF_CORRUPT, 0400, 105 },
+    { PF_DEFERRED, 0700, 105, SHORT_ID, 1 },
+    { PF_MAILDROP, 0744, 1000, SHORT_ID, 1 },
+    { PF_INCOMING, 0600, 105, SHORT_ID, 1 },
+    { PF_CORRUPT, 0400, 105, "4jX48y4ynDz1blN8", 1 },
+    { PF_HOLD, 0400, 105, SHORT_ID, 2 },
 };
 
 static int ignore(void *ctx, const void *p, size_t n)
@@ -51,11 +59,12 @@ static void parse(struct reading *rd, struct lq_record *rec, const struct kind *
     static struct entry entries[3];
     static struct ref ref = { entries, 3, false };
     struct stat st = { .st_mode = S_IFREG | kind->mode, .st_uid = kind->uid, .st_mtime = 1136299000, .st_size = (off_t)size,
-                       .st_nlink = 1 };
+                       .st_nlink = kind->links };
+    uint8_t len = (uint8_t)strlen(kind->id);
 
-    entries[0] = (struct entry){ "0D431A0B0C1", "0D431A0B0C1", (uint16_t)kind->dir, 11, (uint8_t)kind->dir };
-    entries[1] = (struct entry){ "0D431A0B0C1", "0D431A0B0C1", PF_DEFER, 11, PF_DEFER };
-    entries[2] = (struct entry){ "0D431A0B0C1", "0D431A0B0C1", PF_BOUNCE, 11, PF_BOUNCE };
+    entries[0] = (struct entry){ kind->id, kind->id, (uint16_t)kind->dir, len, (uint8_t)kind->dir };
+    entries[1] = (struct entry){ kind->id, kind->id, PF_DEFER, len, PF_DEFER };
+    entries[2] = (struct entry){ kind->id, kind->id, PF_BOUNCE, len, PF_BOUNCE };
     reading_begin(rd, &ref, rec, LQ_FIELDS_ALL);
     source_memory(&rd->src, data, size);
     postfix_parse(rd, &st, kind->dir);
