@@ -103,7 +103,6 @@ typedef int body_fn(void *ctx, const void *p, size_t n);
 struct lq_backend {
     const char *name;                   /* "exim" */
     const char *const *usual_dirs;      /* NULL-terminated absolute paths */
-    bool future_times;                  /* message files carry times to come (Postfix): lq_queue_now() asks directories only */
 
     /* How many facts of the directory fit this MTA; 0: not mine. Looks at names only. */
     unsigned (*detect)(int rootfd);

@@ -11,7 +11,7 @@ struct lq_queue {
     int fd;
     char *host;                 /* NULL: not known */
     bool live;
-    int64_t now;                /* of a spool that is not live; 0: not asked yet */
+    int64_t now;                /* last change of a spool that is not live; noted by each listing, 0 before the first */
 };
 
 /* --- listing.c: every name once, sorted; troubles; locks --- */
@@ -53,9 +53,6 @@ uint64_t filter_fields(const struct lq_filter *f);
  * message cannot be decided.
  */
 enum tri filter_eval(const struct lq_filter *f, const struct lq_record *r, struct filter_state *state, unsigned *need);
-
-/* Whether ages are asked: only then the queue's own time must be known. */
-bool filter_needs_now(const struct lq_filter *f);
 
 /* Sections that must be read so that all these fields are known. */
 unsigned fields_sections(uint64_t fields);

@@ -625,11 +625,6 @@ uint64_t filter_fields(const struct lq_filter *f)
     return fields;
 }
 
-bool filter_needs_now(const struct lq_filter *f)
-{
-    return f->groups[LQ_SEL_YOUNGER] || f->groups[LQ_SEL_OLDER];
-}
-
 static enum tri eval(const struct node *n, const struct lq_record *r, struct filter_state *state, unsigned *need)
 {
     enum tri all, stop;

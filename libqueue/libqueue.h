@@ -170,9 +170,8 @@ LQ_API const char *lq_queue_dir(const struct lq_queue *q);
 /** True when this is the machine's own spool: ages count from the clock, not from the newest file. */
 LQ_API bool lq_queue_live(const struct lq_queue *q);
 /**
- * The time that ages of this queue's messages count from, in epoch seconds: the clock for a live spool,
- * else the newest modification of its directories and files (of a Postfix queue directories only:
- * its deferred files carry the time of the next attempt).
+ * The time that ages of this queue's messages count from, in epoch seconds: the clock for a live spool, else the last time that
+ * a file came into one of its directories or left it, as the last scan saw them (without a scan, this lists the queue).
  */
 LQ_API int64_t lq_queue_now(struct lq_queue *q);
 LQ_API void lq_queue_close(struct lq_queue *q);

@@ -303,6 +303,21 @@ bool spool_locked(const struct spool *sp, dev_t dev, ino_t ino)
     return l->lock_count > 0 && bsearch(&key, l->locks, l->lock_count, sizeof(key), by_lock);
 }
 
+/*
+ * The last time that a file came to one of the directories or left it. Of a queue that stands still this is its last sign of life, and
+ * unlike the times of files it costs a handful of calls and never lies ahead (deferred Postfix files carry the time of their next attempt).
+ */
+static int64_t last_change(const struct spool *sp)
+{
+    int64_t last = 0;
+    struct stat st;
+
+    for (size_t i = 0; i < sp->dir_count; i++)
+        if (fstat(sp->dirs[i].fd, &st) == 0 && st.st_mtim.tv_sec > last)
+            last = st.st_mtim.tv_sec;
+    return last;
+}
+
 /* --- life --- */
 
 int listing_begin(struct spool *sp, struct lq_queue *q, unsigned sections, struct lq_error *err)
@@ -328,6 +343,8 @@ int listing_begin(struct spool *sp, struct lq_queue *q, unsigned sections, struc
         read_locks(sp->listing);
     if (rc == LQ_OK && (sp->listing->failed || sort(sp) < 0 || group(sp) < 0))
         rc = error_memory(err);
+    if (rc == LQ_OK && !q->live)
+        q->now = last_change(sp);
     if (rc != LQ_OK)
         listing_end(sp);
     return rc;

@@ -460,7 +460,6 @@ static int body(struct reading *rd, body_fn *emit, void *ctx)
 const struct lq_backend postfix_backend = {
     .name = "postfix",
     .usual_dirs = usual_dirs,
-    .future_times = true,
     .detect = detect,
     .open = open_spool,
     .close = close_spool,

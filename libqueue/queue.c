@@ -168,42 +168,16 @@ bool lq_queue_live(const struct lq_queue *q)
     return q->live;
 }
 
-static void newest(int64_t *now, const struct stat *st)
-{
-    if (st->st_mtim.tv_sec > *now)
-        *now = st->st_mtim.tv_sec;
-}
-
-/* The last sign of life of a queue that stands still. */
-static int64_t standing_time(struct lq_queue *q)
-{
-    struct spool sp;
-    struct stat st;
-    int64_t now = 0;
-
-    if (listing_begin(&sp, q, SEC_NAME, NULL) != LQ_OK)
-        return 0;
-    for (size_t i = 0; i < sp.dir_count; i++)
-        if (fstat(sp.dirs[i].fd, &st) == 0)
-            newest(&now, &st);
-    for (size_t i = 0; !q->backend->future_times && i < listing_count(&sp); i++) {
-        const struct entry *e = listing_ref(&sp, i)->entries;
-
-        if (file_stat(sp.dirs[e->dir].fd, e->name, &st) == FILE_OK)
-            newest(&now, &st);
-    }
-    listing_end(&sp);
-    return now;
-}
-
 int64_t lq_queue_now(struct lq_queue *q)
 {
     int64_t clock = time(NULL);
+    struct spool sp;
 
     if (q->live)
         return clock;
-    if (q->now == 0)
-        q->now = standing_time(q);
+    /* A listing notes it; only who asks before the first scan pays for one. */
+    if (q->now == 0 && listing_begin(&sp, q, SEC_NAME, NULL) == LQ_OK)
+        listing_end(&sp);
     return q->now > 0 && q->now < clock ? q->now : clock;
 }
 

@@ -85,8 +85,9 @@ static void decide(struct worker *w, size_t i, struct slot *slot)
         w->counts.vanished += rd->ref->twin ? 0 : 1;
         return;
     }
+    /* A message that is still being received is nobody's yet: that is known, and no trouble. */
     if (t == TRI_UNKNOWN)
-        w->counts.undecided++;
+        w->counts.undecided += slot->rec.state != STATE_RECEIVING;
     else if (t == TRI_YES)
         slot->verdict = VERDICT_SELECTED;
 }
@@ -301,14 +302,13 @@ int lq_scan_begin(struct lq_scan **out, struct lq_queue *q, const struct lq_scan
     s->sections = fields_sections(opts->fields);
     s->want = opts->fields | (s->filter ? filter_fields(s->filter) : 0);
     s->threads = opts->threads == 0 ? THREADS_DEFAULT : opts->threads < THREADS_MAX ? opts->threads : THREADS_MAX;
-    if (s->filter && filter_needs_now(s->filter))
-        s->now = opts->now ? opts->now : lq_queue_now(q);
     listed = fields_sections(s->want);
     rc = listing_begin(&s->sp, q, listed, err);
     if (rc == LQ_OK) {
         s->total = listing_count(&s->sp);
         s->stats.listed = s->total;
         s->stats.troubles = listing_troubles(&s->sp);
+        s->now = opts->now ? opts->now : lq_queue_now(q);
         if (start(s) < 0)
             rc = error_memory(err);
     }
