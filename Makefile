@@ -191,7 +191,7 @@ $(B)/replay/%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/fuzz/replay.o $(ARCHIVE)
 replays: $(FUZZ_SRC:tests/fuzz/%.c=$(B)/replay/%)
 
 fuzz: fuzzers tools
-	scripts/fuzz --seconds $(or $(FUZZ_SECONDS),600) $(notdir $(FUZZ))
+	scripts/fuzz --seconds $(or $(FUZZ_SECONDS),600) --jobs $(or $(FUZZ_JOBS),1) $(notdir $(FUZZ))
 
 # --- checking --------------------------------------------------------------------------------
 
@@ -266,7 +266,7 @@ help:
 	@echo 'check       build with -Werror, unit and cli tests, sanitizers, short fuzzing, lint'
 	@echo '            (with SAN=address,undefined or SAN=thread: that build alone)'
 	@echo 'check-live  real MTAs in throw-away rooms, as root (SUITES="bookworm trixie")'
-	@echo 'fuzz        fuzz every parser longer (FUZZ_SECONDS=600 each)'
+	@echo 'fuzz        fuzz every parser longer (FUZZ_SECONDS=600 each, FUZZ_JOBS=1)'
 	@echo 'cov         line coverage of the tests, and of the fuzzers'"'"' corpora'
 	@echo 'bench       100,000-message queues against a yardstick (BENCH_SPOOLS=DIR, BENCH_FLAGS=--cold)'
 	@echo 'lint        static analysis'
