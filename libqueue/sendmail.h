@@ -1,6 +1,6 @@
 /*
- * What the Sendmail files share: sendmail.c (places and states), sendmail_parse.c (control files), sendmail_cf.c (sendmail.cf, also
- * for find.c, which looks for spools).
+ * What the Sendmail files share: sendmail_parse.c (control files), sendmail_cf.c (sendmail.cf, also for find.c, which looks for
+ * spools), and the one call of sendmail_places.c that tests need.
  */
 #ifndef SENDMAIL_H
 #define SENDMAIL_H
