@@ -1,8 +1,10 @@
 /*
- * Where this machine's queues are: ask postconf and exim, read sendmail.cf, else try the usual places.
+ * Where this machine's queues are: ask postconf and exim, read sendmail.cf, else try the usual
+ * places.
  *
- * Programs are run by absolute path with a small environment of our own, nothing on standard input, bounded output and a time
- * limit; what they answer is a directory name and nothing more. Whether a queue is in it is decided by who opens it.
+ * Programs are run by absolute path with a small environment of our own, nothing on standard input,
+ * bounded output and a time limit; what they answer is a directory name and nothing more. Whether a
+ * queue is in it is decided by who opens it.
  */
 #include "find.h"
 
@@ -120,7 +122,10 @@ static bool spawn(pid_t *pid, char *const argv[], int out)
     return rc == 0;
 }
 
-/* What the program prints, NUL-terminated; false when it cannot be run, fails, says too much or takes too long. */
+/*
+ * What the program prints, NUL-terminated; false when it cannot be run, fails, says too much or
+ * takes too long.
+ */
 static bool ask(char *const argv[], int timeout_ms, char text[ANSWER_MAX])
 {
     int64_t deadline = milliseconds() + timeout_ms;
@@ -200,16 +205,20 @@ static char *take_line(char **text)
         *end = '\0';
     value = line[0] == '/' ? NULL : strstr(line, " = ");
     line = value ? value + 3 : line;
-    for (end = line + strlen(line); end > line && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r');)
+    for (end = line + strlen(line);
+         end > line && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r');)
         *--end = '\0';
     return line + strspn(line, " \t");
 }
 
 /* --- one function per mail server --- */
 
-/* Ask postconf for parameters of a configuration directory (NULL: the default one); -x expands $names (2.10 on). */
-static bool ask_postconf(const char *program, const char *config, const struct find_places *places, const char *names[2],
-                         char text[ANSWER_MAX])
+/*
+ * Ask postconf for parameters of a configuration directory (NULL: the default one); -x expands
+ * $names (2.10 on).
+ */
+static bool ask_postconf(const char *program, const char *config, const struct find_places *places,
+                         const char *names[2], char text[ANSWER_MAX])
 {
     static char h[] = "-h", xh[] = "-xh", c[] = "-c";
     char *argv[8];
@@ -234,13 +243,15 @@ static bool ask_postconf(const char *program, const char *config, const struct f
     return false;
 }
 
-static bool find_instances(struct lq_spools *s, const char *program, const struct find_places *places, char *list)
+static bool find_instances(struct lq_spools *s, const char *program,
+                           const struct find_places *places, char *list)
 {
     const char *names[2] = { "queue_directory", NULL };
     char text[ANSWER_MAX], *at, *dir, *rest = NULL;
     int count = 0;
 
-    for (char *config = strtok_r(list, ", \t", &rest); config && count < INSTANCES_MAX; config = strtok_r(NULL, ", \t", &rest), count++) {
+    for (char *config = strtok_r(list, ", \t", &rest); config && count < INSTANCES_MAX;
+         config = strtok_r(NULL, ", \t", &rest), count++) {
         if (config[0] != '/' || !ask_postconf(program, config, places, names, text))
             continue;
         at = text;
@@ -253,7 +264,8 @@ static bool find_instances(struct lq_spools *s, const char *program, const struc
 
 static bool find_postfix(struct lq_spools *s, const struct find_places *places)
 {
-    const char *program = runnable(places->postconf), *names[2] = { "queue_directory", "multi_instance_directories" };
+    const char *names[2] = { "queue_directory", "multi_instance_directories" };
+    const char *program = runnable(places->postconf);
     char text[ANSWER_MAX], *at = text, *dir, *instances;
 
     if (!program || !ask_postconf(program, NULL, places, names, text))
@@ -265,7 +277,9 @@ static bool find_postfix(struct lq_spools *s, const struct find_places *places)
     return !instances || find_instances(s, program, places, instances);
 }
 
-/* Exim prints "spool_directory = DIR", with -n (4.8x on) only DIR; older ones ignore -n before -bP. */
+/*
+ * Exim prints "spool_directory = DIR", with -n (4.8x on) only DIR; older ones ignore -n before -bP.
+ */
 static bool find_exim(struct lq_spools *s, const struct find_places *places)
 {
     static char n[] = "-n", bp[] = "-bP", name[] = "spool_directory";
@@ -309,13 +323,15 @@ static const struct {
     { "exim", find_exim }, { "postfix", find_postfix }, { "sendmail", find_sendmail },
 };
 
-int spools_find(struct lq_spools **out, const char *mta, const struct find_places *places, struct lq_error *err)
+int spools_find(struct lq_spools **out, const char *mta, const struct find_places *places,
+                struct lq_error *err)
 {
     struct lq_spools *s;
     bool fine = true;
 
     if (mta && !backend_named(mta))
-        return error_set(err, LQ_EINVAL, "unknown mail server '%.60s'; known are: exim postfix sendmail", mta);
+        return error_set(err, LQ_EINVAL,
+                         "unknown mail server '%.60s'; known are: exim postfix sendmail", mta);
     s = calloc(1, sizeof(*s));
     if (!s)
         return error_memory(err);
@@ -340,12 +356,19 @@ int spools_find(struct lq_spools **out, const char *mta, const struct find_place
 
 int lq_spools_find(struct lq_spools **out, const char *mta, struct lq_error *err)
 {
-    static const char *const postconf[] = { "/usr/sbin/postconf", "/usr/local/sbin/postconf", "/opt/sbin/postconf", NULL };
+    static const char *const postconf[] = {
+        "/usr/sbin/postconf", "/usr/local/sbin/postconf", "/opt/sbin/postconf", NULL
+    };
     static const char *const exim[] = {
-        "/usr/sbin/exim4", "/usr/sbin/exim", "/usr/local/sbin/exim", "/usr/exim/bin/exim", "/usr/lib/exim", NULL
+        "/usr/sbin/exim4", "/usr/sbin/exim", "/usr/local/sbin/exim", "/usr/exim/bin/exim",
+        "/usr/lib/exim", NULL
     };
     const struct find_places places = {
-        .postconf = postconf, .exim = exim, .sendmail_cf = sendmail_cf_files, .usual = true, .timeout_ms = TIMEOUT_MS,
+        .postconf = postconf,
+        .exim = exim,
+        .sendmail_cf = sendmail_cf_files,
+        .usual = true,
+        .timeout_ms = TIMEOUT_MS,
     };
 
     return spools_find(out, mta, &places, err);

@@ -13,6 +13,7 @@ struct find_places {
     int timeout_ms;                     /* of each program */
 };
 
-int spools_find(struct lq_spools **out, const char *mta, const struct find_places *places, struct lq_error *err);
+int spools_find(struct lq_spools **out, const char *mta, const struct find_places *places,
+                struct lq_error *err);
 
 #endif

@@ -1,8 +1,9 @@
 /*
  * Sendmail queues: the states and the parts of one message.
  *
- * Leaves directories and names to sendmail_places.c, the bytes of control files to sendmail_parse.c, configuration to
- * sendmail_cf.c. Facts: Sendmail 8.17 and 8.18 (queue.c), the Operations Guide.
+ * Leaves directories and names to sendmail_places.c, the bytes of control files to
+ * sendmail_parse.c, configuration to sendmail_cf.c. Facts: Sendmail 8.17 and 8.18 (queue.c), the
+ * Operations Guide.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,8 @@
 enum { DAY = 24 * 60 * 60 };
 
 static const char *const usual_dirs[] = {
-    "/var/spool/mqueue", "/var/spool/mqueue-client", "/var/spool/clientmqueue", "/private/var/spool/mqueue", NULL
+    "/var/spool/mqueue", "/var/spool/mqueue-client", "/var/spool/clientmqueue",
+    "/private/var/spool/mqueue", NULL
 };
 
 /* --- read: the control file --- */
@@ -38,7 +40,8 @@ static bool day_old(const struct spool *sp, const struct stat *st)
 }
 
 /* Being written, unless nobody has done so for a day. */
-static void set_receiving(struct reading *rd, const struct entry *e, const struct stat *st, bool locked)
+static void set_receiving(struct reading *rd, const struct entry *e, const struct stat *st,
+                          bool locked)
 {
     if (locked || !day_old(rd->spool, st)) {
         rd->rec->scratch[NOTE_RECEIVING] = true;
@@ -62,23 +65,30 @@ static void report_others(struct reading *rd)
             continue;
         add_file(rd, e);
         if (sendmail_is_control(e))
-            record_problem(rd->rec, "%s: a second control file of this message; shown is %s, which sendmail would use",
-                           reading_path(rd, e), key->name);
+            record_problem(
+                rd->rec,
+                "%s: a second control file of this message; shown is %s, which sendmail would use",
+                reading_path(rd, e), key->name);
         else if (day_old(rd->spool, &st) && !spool_locked(rd->spool, st.st_dev, st.st_ino))
-            record_problem(rd->rec, "%s: a temporary control file that was left behind", reading_path(rd, e));
+            record_problem(rd->rec, "%s: a temporary control file that was left behind",
+                           reading_path(rd, e));
     }
 }
 
 static void check_place(struct reading *rd, const struct entry *e)
 {
     if (sendmail_misplaced(rd->spool, e))
-        record_problem(rd->rec, "%s: not in the %s directory, where sendmail looks for it", reading_path(rd, e),
-                       e->role == ROLE_DF ? "df" : "qf");
+        record_problem(rd->rec, "%s: not in the %s directory, where sendmail looks for it",
+                       reading_path(rd, e), e->role == ROLE_DF ? "df" : "qf");
     else if (e->id_len > SENDMAIL_ID_MAX)
-        record_problem(rd->rec, "%s: the name is longer than sendmail accepts", reading_path(rd, e));
+        record_problem(rd->rec, "%s: the name is longer than sendmail accepts",
+                       reading_path(rd, e));
 }
 
-/* Modes that make sendmail set a control file aside (8.17); they are lost on many copies, so only a live spool is asked. */
+/*
+ * Modes that make sendmail set a control file aside (8.17); they are lost on many copies, so only a
+ * live spool is asked.
+ */
 static void check_mode(struct reading *rd, const struct entry *e, const struct stat *st)
 {
     const struct sendmail_places *own = sendmail_places(rd->spool);
@@ -91,11 +101,13 @@ static void check_mode(struct reading *rd, const struct entry *e, const struct s
     if (!(st->st_mode & refused))
         return;
     record_set_state(rd->rec, STATE_CORRUPT);
-    record_problem(rd->rec, "%s: mode %04o lets others write; sendmail would set it aside as Qf%.*s", reading_path(rd, e),
-                   (unsigned)(st->st_mode & 07777), (int)e->id_len, e->id);
+    record_problem(rd->rec,
+                   "%s: mode %04o lets others write; sendmail would set it aside as Qf%.*s",
+                   reading_path(rd, e), (unsigned)(st->st_mode & 07777), (int)e->id_len, e->id);
 }
 
-static void set_states(struct reading *rd, const struct entry *key, const struct stat *st, const struct sendmail_control *c)
+static void set_states(struct reading *rd, const struct entry *key, const struct stat *st,
+                       const struct sendmail_control *c)
 {
     struct lq_record *r = rd->rec;
     bool locked = spool_locked(rd->spool, st->st_dev, st->st_ino);
@@ -133,7 +145,9 @@ static void read_control(struct reading *rd)
     const struct entry *key = &rd->ref->entries[0];
     struct lq_record *r = rd->rec;
     struct sendmail_control c;
-    struct sendmail_input in = { .src = &rd->src, .want = rd->want, .headers = &rd->headers, .tmp = &rd->tmp, .tmp2 = &rd->tmp2 };
+    struct sendmail_input in = {
+        .src = &rd->src, .want = rd->want, .headers = &rd->headers, .tmp = &rd->tmp, .tmp2 = &rd->tmp2,
+    };
     struct stat st;
     char *path;
     enum file_result result = reading_open(rd, key, &st);
@@ -160,7 +174,10 @@ static void read_control(struct reading *rd)
     report_others(rd);
 }
 
-/* A body without control file: being received for as long as its DATA takes, or left over from long ago. */
+/*
+ * A body without control file: being received for as long as its DATA takes, or left over from long
+ * ago.
+ */
 static void read_orphan(struct reading *rd)
 {
     const struct entry *key = &rd->ref->entries[0];
@@ -181,7 +198,8 @@ static void read_orphan(struct reading *rd)
     }
     record_set_state(r, STATE_INCOMPLETE);
     if (result == FILE_OK)
-        record_problem(r, "%s: a body without control file, more than a day old", reading_path(rd, key));
+        record_problem(r, "%s: a body without control file, more than a day old",
+                       reading_path(rd, key));
 }
 
 /* --- read: the body's size and identity --- */
@@ -208,7 +226,10 @@ static bool df_place(const struct reading *rd, size_t *dir)
     return h->has[KIND_HOME];
 }
 
-/* A body that list() did not meet, for example because the message was just arriving, becomes part of the message now. */
+/*
+ * A body that list() did not meet, for example because the message was just arriving, becomes part
+ * of the message now.
+ */
 static const struct entry *adopt_df(struct reading *rd, size_t dir)
 {
     const struct entry *key = &rd->ref->entries[0];
@@ -224,7 +245,9 @@ static const struct entry *adopt_df(struct reading *rd, size_t dir)
     memcpy(name + 2, key->id, key->id_len);
     name[key->id_len + 2] = '\0';
     memcpy(entries, rd->ref->entries, n * sizeof(*entries));
-    entries[n] = (struct entry){ .name = name, .id = name + 2, .dir = (uint16_t)dir, .id_len = key->id_len, .role = ROLE_DF };
+    entries[n] = (struct entry){
+        .name = name, .id = name + 2, .dir = (uint16_t)dir, .id_len = key->id_len, .role = ROLE_DF,
+    };
     *ref = (struct ref){ entries, n + 1, rd->ref->twin };
     rd->ref = ref;
     return &entries[n];
@@ -233,12 +256,14 @@ static const struct entry *adopt_df(struct reading *rd, size_t dir)
 static const struct entry *find_df(const struct reading *rd, size_t dir)
 {
     for (uint32_t i = 0; i < rd->ref->count; i++)
-        if (rd->ref->entries[i].role == ROLE_DF && (dir == SIZE_MAX || rd->ref->entries[i].dir == dir))
+        if (rd->ref->entries[i].role == ROLE_DF &&
+            (dir == SIZE_MAX || rd->ref->entries[i].dir == dir))
             return &rd->ref->entries[i];
     return NULL;
 }
 
-static enum file_result stat_df(struct reading *rd, size_t dir, const struct entry **df, struct stat *st)
+static enum file_result stat_df(struct reading *rd, size_t dir, const struct entry **df,
+                                struct stat *st)
 {
     const struct ref *before = rd->ref;
     enum file_result r;
@@ -266,7 +291,10 @@ static void note_df(struct reading *rd, const struct entry *df, const struct sta
         add_file(rd, df);
 }
 
-/* The body is not where it should be. Sendmail takes it away before the control file, so the message may just have been finished. */
+/*
+ * The body is not where it should be. Sendmail takes it away before the control file, so the
+ * message may just have been finished.
+ */
 static void missing_df(struct reading *rd, const char *where)
 {
     const struct entry *key = &rd->ref->entries[0], *elsewhere = find_df(rd, SIZE_MAX);
@@ -275,7 +303,8 @@ static void missing_df(struct reading *rd, const char *where)
 
     if (elsewhere && reading_stat(rd, elsewhere, &st) == FILE_OK) {
         record_set_state(r, STATE_INCOMPLETE);
-        record_problem(r, "%s: the body is here, but sendmail looks for it in %s", reading_path(rd, elsewhere), where);
+        record_problem(r, "%s: the body is here, but sendmail looks for it in %s",
+                       reading_path(rd, elsewhere), where);
         note_df(rd, elsewhere, &st);
         return;
     }
@@ -287,7 +316,8 @@ static void missing_df(struct reading *rd, const char *where)
         return;
     }
     record_set_state(r, STATE_INCOMPLETE);
-    record_problem(r, "df%.*s is missing in %s; sendmail would send the message without its body", (int)key->id_len, key->id, where);
+    record_problem(r, "df%.*s is missing in %s; sendmail would send the message without its body",
+                   (int)key->id_len, key->id, where);
 }
 
 static void read_size(struct reading *rd)
@@ -314,7 +344,8 @@ static void read_size(struct reading *rd)
         check_place(rd, df);
         break;
     case FILE_GONE:
-        missing_df(rd, *rd->spool->dirs[dir].path ? rd->spool->dirs[dir].path : "the spool directory itself");
+        missing_df(rd, *rd->spool->dirs[dir].path ? rd->spool->dirs[dir].path
+                                                  : "the spool directory itself");
         break;
     default:
         record_set_state(rd->rec, STATE_INCOMPLETE);
@@ -332,7 +363,8 @@ static void set_identity(struct reading *rd)
 
     if (!r->scratch[NOTE_HAS_DF] || !lq_record_number(r, LQ_ARRIVAL_TIME, &arrival))
         return;
-    n = snprintf(text, sizeof(text), "%lld.000000-%llx:%llu", (long long)arrival, (unsigned long long)r->scratch[NOTE_DEV],
+    n = snprintf(text, sizeof(text), "%lld.000000-%llx:%llu", (long long)arrival,
+                 (unsigned long long)r->scratch[NOTE_DEV],
                  (unsigned long long)r->scratch[NOTE_INO]);
     record_set_text(r, LQ_IDENTITY, text, (size_t)n);
 }
@@ -370,27 +402,36 @@ static size_t look_for(struct reading *rd, enum sendmail_role role, struct entry
     for (size_t i = 0; i < rd->spool->dir_count; i++) {
         const struct spool_dir *dir = &rd->spool->dirs[i];
 
-        if ((dir->tag % KIND_COUNT == KIND_DF) != (role == ROLE_DF) && dir->tag % KIND_COUNT != KIND_HOME)
+        if ((dir->tag % KIND_COUNT == KIND_DF) != (role == ROLE_DF) &&
+            dir->tag % KIND_COUNT != KIND_HOME)
             continue;
         if (file_stat(dir->fd, name, &st) != FILE_OK)
             continue;
         kept = arena_copy(&rd->rec->arena, name, strlen(name));
         if (!kept.p)
             return 0;
-        *out = (struct entry){ .name = kept.p, .id = kept.p + 2, .dir = (uint16_t)i, .id_len = key->id_len, .role = (uint8_t)role };
+        *out = (struct entry){
+            .name = kept.p, .id = kept.p + 2, .dir = (uint16_t)i, .id_len = key->id_len, .role = (uint8_t)role,
+        };
         return 1;
     }
     return 0;
 }
 
-/* Quarantined or released meanwhile (qf and hf), set aside (Qf), or the rewritten file of a changed type. */
+/*
+ * Quarantined or released meanwhile (qf and hf), set aside (Qf), or the rewritten file of a changed
+ * type.
+ */
 static size_t again(struct reading *rd, struct entry *out, size_t max)
 {
     size_t n = 0;
 
     for (enum sendmail_role role = ROLE_QF; role <= ROLE_LOST && n < max; role++)
         n += look_for(rd, role, out + n);
-    /* A body alone is no message here: sendmail and tools that delete take the control file or the body away last. */
+    /*
+     * A body alone is no message here: sendmail and tools that delete take the control file or the
+     * body away last.
+     */
     if (n > 0 && n < max)
         n += look_for(rd, ROLE_DF, out + n);
     return n;
@@ -407,7 +448,8 @@ static int emit_file(struct reading *rd, const struct entry *df, body_fn *emit, 
 
     if (reading_open(rd, df, &st) != FILE_OK)
         return 1;
-    for (uint64_t off = 0; (p = source_at(&rd->src, off, SOURCE_VIEW_MAX, &got)) != NULL; off += got) {
+    for (uint64_t off = 0; (p = source_at(&rd->src, off, SOURCE_VIEW_MAX, &got)) != NULL;
+         off += got) {
         rc = emit(ctx, p, got);
         if (rc != 0)
             return rc;

@@ -1,6 +1,6 @@
 /*
- * What the Sendmail files share: sendmail_parse.c (control files), sendmail_cf.c (sendmail.cf, also for find.c, which looks for
- * spools), and the one call of sendmail_places.c that tests need.
+ * What the Sendmail files share: sendmail_parse.c (control files), sendmail_cf.c (sendmail.cf, also
+ * for find.c, which looks for spools), and the one call of sendmail_places.c that tests need.
  */
 #ifndef SENDMAIL_H
 #define SENDMAIL_H
@@ -33,7 +33,8 @@ struct sendmail_input {
 };
 
 /* Fill the record from one control file. The state of the message is left to the caller. */
-void sendmail_parse(struct lq_record *r, const struct sendmail_input *in, struct sendmail_control *out);
+void sendmail_parse(struct lq_record *r, const struct sendmail_input *in,
+                    struct sendmail_control *out);
 
 /* --- sendmail.cf and submit.cf --- */
 
@@ -41,8 +42,8 @@ enum { SENDMAIL_GROUPS_MAX = 50 };      /* MAXQUEUEGROUPS (8.12 to 8.18) */
 
 struct sendmail_group {
     char *name;                 /* "mqueue" for the one of QueueDirectory */
-    char *path;                 /* absolute, without a trailing star; directories that begin with it when `star` */
-    bool star;
+    char *path;                 /* absolute, without a trailing star */
+    bool star;                  /* all directories that begin with path */
 };
 
 struct sendmail_cf {
@@ -60,7 +61,10 @@ bool sendmail_cf_parse(struct sendmail_cf *cf, struct bytes text);
 /* The same for a file; false also when it cannot be read or names no queue. */
 bool sendmail_cf_read(struct sendmail_cf *cf, const char *path);
 void sendmail_cf_done(struct sendmail_cf *cf);
-/* The name of the group whose directory dir (below base, "" is the base itself) is; "mqueue" when no group claims it. */
+/*
+ * The name of the group whose directory dir (below base, "" is the base itself) is; "mqueue" when
+ * no group claims it.
+ */
 const char *sendmail_cf_group(const struct sendmail_cf *cf, const char *dir);
 
 #endif

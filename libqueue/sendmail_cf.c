@@ -1,6 +1,7 @@
 /*
- * sendmail.cf and submit.cf, as far as they say where queues are and what they are called: QueueDirectory (and its old
- * form OQ), Q lines, QueueFileMode. Knows no queue file. Facts: Sendmail 8.17 (readcf.c) and the Operations Guide, 5.6 and 5.12.
+ * sendmail.cf and submit.cf, as far as they say where queues are and what they are called:
+ * QueueDirectory (and its old form OQ), Q lines, QueueFileMode. Knows no queue file. Facts:
+ * Sendmail 8.17 (readcf.c) and the Operations Guide, 5.6 and 5.12.
  */
 #include "sendmail.h"
 
@@ -10,7 +11,8 @@
 enum { CF_MAX = 4 << 20 };      /* the files of the distribution have 60 to 80 KiB */
 
 const char *const sendmail_cf_files[] = {
-    "/etc/mail/sendmail.cf", "/etc/mail/submit.cf", "/etc/sendmail.cf", "/usr/local/etc/mail/sendmail.cf", NULL
+    "/etc/mail/sendmail.cf", "/etc/mail/submit.cf", "/etc/sendmail.cf",
+    "/usr/local/etc/mail/sendmail.cf", NULL
 };
 
 static bool blank(unsigned char c)
@@ -37,7 +39,10 @@ static struct sendmail_group *find_group(struct sendmail_cf *cf, struct bytes na
     return NULL;
 }
 
-/* Give a group its directory: without star, without slashes at the end. Only absolute paths without macros mean something here. */
+/*
+ * Give a group its directory: without star, without slashes at the end. Only absolute paths without
+ * macros mean something here.
+ */
 static bool set_path(struct sendmail_group *group, struct bytes path)
 {
     char *copy;
@@ -100,7 +105,8 @@ static unsigned octal(struct bytes v)
 {
     unsigned mode = 0;
 
-    for (v = bytes_trim(v); v.n > 0 && v.p[0] >= '0' && v.p[0] <= '7' && mode < 010000; v = bytes_skip(v, 1))
+    for (v = bytes_trim(v); v.n > 0 && v.p[0] >= '0' && v.p[0] <= '7' && mode < 010000;
+         v = bytes_skip(v, 1))
         mode = mode << 3 | (unsigned)(v.p[0] - '0');
     return mode;
 }

@@ -1,8 +1,9 @@
 /*
  * Sendmail control files (qf, hf, Qf, tf) of every queue version, V0 (8.6) to V8 (8.13 to 8.18).
  *
- * Knows records and what sendmail would do with each; leaves to sendmail.c where files are and what state the message is in.
- * Facts: Sendmail 8.17 and 8.18 (queue.c, srvrsmtp.c) and the Operations Guide's appendix on queue files, tried with 8.17.1 and 8.18.1.
+ * Knows records and what sendmail would do with each; leaves to sendmail.c where files are and what
+ * state the message is in. Facts: Sendmail 8.17 and 8.18 (queue.c, srvrsmtp.c) and the Operations
+ * Guide's appendix on queue files, tried with 8.17.1 and 8.18.1.
  */
 #include "sendmail.h"
 
@@ -15,19 +16,32 @@
 #include "reason.h"
 
 #define FIELD(name) LQ_FIELD_BIT(LQ_##name)
-#define WANT_HEADERS (FIELD(SUBJECT) | FIELD(FROM) | FIELD(TO) | FIELD(MESSAGE_ID) | FIELD(DATE) | FIELD(RECEIVED) | FIELD(DATA_SIZE))
+#define WANT_HEADERS                                                                               \
+    (FIELD(SUBJECT) | FIELD(FROM) | FIELD(TO) | FIELD(MESSAGE_ID) | FIELD(DATE) |                  \
+     FIELD(RECEIVED) | FIELD(DATA_SIZE))
 #define WANT_LIST (FIELD(RECIPIENTS) | FIELD(RECIPIENT))
 #define WANT_REASON (FIELD(REASON) | FIELD(REASON_CLASS))
-#define WANT_MACROS                                                                                                        \
-    (FIELD(CLIENT_ADDRESS) | FIELD(CLIENT_PORT) | FIELD(CLIENT_NAME) | FIELD(HELO_NAME) | FIELD(PROTOCOL_NAME) |           \
-     FIELD(AUTH_USER) | FIELD(AUTH_METHOD) | FIELD(LOCAL_USER) | FIELD(FLAGS))
+#define WANT_MACROS                                                                                \
+    (FIELD(CLIENT_ADDRESS) | FIELD(CLIENT_PORT) | FIELD(CLIENT_NAME) | FIELD(HELO_NAME) |          \
+     FIELD(PROTOCOL_NAME) | FIELD(AUTH_USER) | FIELD(AUTH_METHOD) | FIELD(LOCAL_USER) |            \
+     FIELD(FLAGS))
 
 enum {
     VERSION_MAX = 8,            /* 8.13 to 8.18 */
     NUMBER_BITS = 53            /* larger numbers are not exact everywhere that reads our output */
 };
 
-enum macro { MACRO_PEER, MACRO_PROTOCOL, MACRO_HELO, MACRO_ADDR, MACRO_PORT, MACRO_NAME, MACRO_AUTHEN, MACRO_AUTH_TYPE, MACRO_COUNT };
+enum macro {
+    MACRO_PEER,
+    MACRO_PROTOCOL,
+    MACRO_HELO,
+    MACRO_ADDR,
+    MACRO_PORT,
+    MACRO_NAME,
+    MACRO_AUTHEN,
+    MACRO_AUTH_TYPE,
+    MACRO_COUNT
+};
 
 static const struct bytes macro_names[MACRO_COUNT] = {
     [MACRO_PEER] = { (const unsigned char *)"_", 1 },
@@ -55,7 +69,8 @@ static const struct single {
     size_t len;
     enum lq_field field;
 } singles[SINGLE_COUNT] = {
-    { "subject", 7, LQ_SUBJECT }, { "from", 4, LQ_FROM }, { "to", 2, LQ_TO }, { "message-id", 10, LQ_MESSAGE_ID }, { "date", 4, LQ_DATE },
+    { "subject", 7, LQ_SUBJECT }, { "from", 4, LQ_FROM }, { "to", 2, LQ_TO },
+    { "message-id", 10, LQ_MESSAGE_ID }, { "date", 4, LQ_DATE },
 };
 
 struct parse {
@@ -66,7 +81,8 @@ struct parse {
     uint64_t off, at;           /* where to read on; where the record in hand begins */
     int64_t version;
     bool version_seen, sender_seen, ended, nul_told, big_told;
-    bool header_seen, header_early;     /* a header came before the records that decide how it looks */
+    bool header_seen;
+    bool header_early;          /* one came before the records that decide how it looks */
     bool only_headers;          /* the second pass for such files */
     uint32_t letters;           /* F flags a to z */
     uint64_t recipients;
@@ -205,7 +221,8 @@ static bool take_number(struct parse *p, struct bytes v, int64_t *out)
 {
     int64_t n;
 
-    if (!bytes_number(v, &n) || n > (INT64_C(1) << NUMBER_BITS) || n < -(INT64_C(1) << NUMBER_BITS)) {
+    if (!bytes_number(v, &n) || n > (INT64_C(1) << NUMBER_BITS) ||
+        n < -(INT64_C(1) << NUMBER_BITS)) {
         broken(p, "not a number that makes sense");
         return false;
     }
@@ -221,7 +238,10 @@ static struct bytes without_brackets(struct bytes v)
     return v;
 }
 
-/* Internal quoting (0xFF before 0x80 to 0x9F and 0xFF), which builds with USE_EAI (8.17) use in addresses, too. */
+/*
+ * Internal quoting (0xFF before 0x80 to 0x9F and 0xFF), which builds with USE_EAI (8.17) use in
+ * addresses, too.
+ */
 static struct lq_str copy_address(struct parse *p, struct bytes v)
 {
     struct lq_str s = record_copy(p->rec, v.p, v.n);
@@ -277,10 +297,14 @@ static bool flag_letter(const struct parse *p, char letter)
     return p->letters >> (letter - 'a') & 1;
 }
 
-/* Bounces made here have the sender MAILER-DAEMON and the flag r; their envelope sender is null (8.17). */
+/*
+ * Bounces made here have the sender MAILER-DAEMON and the flag r; their envelope sender is null
+ * (8.17).
+ */
 static bool null_sender(const struct parse *p)
 {
-    return p->sender.n == 0 || (flag_letter(p, 'r') && bytes_ieq(view(p->sender), BYTES("MAILER-DAEMON")));
+    return p->sender.n == 0 ||
+           (flag_letter(p, 'r') && bytes_ieq(view(p->sender), BYTES("MAILER-DAEMON")));
 }
 
 /* --- one function per record letter --- */
@@ -395,7 +419,10 @@ static struct lq_str one_line(struct lq_str s)
     return s;
 }
 
-/* Before S: the message's own, maybe of a recipient who is gone. After it: the status of the next recipient (8.12 on). */
+/*
+ * Before S: the message's own, maybe of a recipient who is gone. After it: the status of the next
+ * recipient (8.12 on).
+ */
 static void take_status(struct parse *p, struct bytes v)
 {
     if (!wanted(p, WANT_REASON | FIELD(RECIPIENTS)) || v.n == 0)
@@ -485,7 +512,10 @@ static struct bytes typed_address(struct bytes v)
     return without_brackets(bytes_skip(v, semicolon + 1));
 }
 
-/* Who it was for: the address before aliasing (r), what the client's ORCPT said (Q), the alias (C); the first that differs. */
+/*
+ * Who it was for: the address before aliasing (r), what the client's ORCPT said (Q), the alias (C);
+ * the first that differs.
+ */
 static void set_original(struct parse *p, struct lq_recipient *rcpt)
 {
     struct bytes v = typed_address(waiting(p, WAIT_FINAL));
@@ -501,7 +531,8 @@ static void set_original(struct parse *p, struct lq_recipient *rcpt)
         v = bytes_from(decoded->p, decoded->n);
         if (v.n > 0 && !bytes_eq(v, view(rcpt->address)))
             rcpt->orig_address = record_copy(p->rec, v.p, v.n);
-    } else if (!p->waiting[WAIT_FINAL].set && p->alias.p && !bytes_eq(view(p->alias), view(rcpt->address))) {
+    } else if (!p->waiting[WAIT_FINAL].set && p->alias.p &&
+               !bytes_eq(view(p->alias), view(rcpt->address))) {
         rcpt->orig_address = p->alias;
     }
 }
@@ -515,7 +546,8 @@ static void set_status(struct parse *p, struct lq_recipient *rcpt)
     if (!p->status.p || !bytes_eq(text, view(p->status))) {
         code = reason_dsn_code(text);
         p->status = one_line(record_copy(p->rec, text.p, text.n));
-        p->status_code = code.n > 0 ? record_copy(p->rec, code.p, code.n) : (struct lq_str){ NULL, 0 };
+        p->status_code =
+            code.n > 0 ? record_copy(p->rec, code.p, code.n) : (struct lq_str){ NULL, 0 };
     }
     if (!p->first.p)
         p->first = p->status;
@@ -614,7 +646,10 @@ static size_t add_special(struct parse *p, struct bytes v, size_t i)
         buf_add_char(out, p->version < VERSION_MAX ? (char)c : '?');
         return i;
     }
-    /* 0x81 begins the name of a macro that is expanded when the message is sent; ${g} is the sender. */
+    /*
+     * 0x81 begins the name of a macro that is expanded when the message is sent; ${g} is the
+     * sender.
+     */
     n = v.p[i] == '{' ? bytes_find(bytes_skip(v, i), '}') + 1 : 1;
     if (n > v.n - i)
         n = v.n - i;
@@ -641,7 +676,8 @@ static void add_decoded(struct parse *p, struct bytes v)
 static void prefer(struct parse *p, struct bytes name, bool conditional, size_t start)
 {
     for (size_t i = 0; i < SINGLE_COUNT; i++) {
-        if (name.n != singles[i].len || !bytes_ieq(name, bytes_from(singles[i].name, singles[i].len)))
+        if (name.n != singles[i].len ||
+            !bytes_ieq(name, bytes_from(singles[i].name, singles[i].len)))
             continue;
         if (conditional) {
             p->conditional[i] = true;
@@ -683,12 +719,33 @@ static void take_header(struct parse *p, struct bytes v)
 /* --- the whole file --- */
 
 static void (*const takers[128])(struct parse *p, struct bytes value) = {
-    ['!'] = take_nothing, ['$'] = take_macro, ['A'] = take_auth, ['B'] = take_body_type, ['C'] = take_controlling_user,
-    ['D'] = take_nothing, ['E'] = take_nothing, ['F'] = take_flags, ['G'] = take_experiment, ['H'] = take_header,
-    ['I'] = take_nothing, ['K'] = take_last_attempt, ['L'] = take_nothing, ['M'] = take_status, ['N'] = take_attempts,
-    ['P'] = take_nothing, ['Q'] = take_orcpt, ['R'] = take_recipient, ['S'] = take_sender, ['T'] = take_arrival,
-    ['V'] = take_version, ['X'] = take_experiment, ['Y'] = take_experiment, ['Z'] = take_nothing, ['d'] = take_df_dir,
-    ['q'] = take_quarantine, ['r'] = take_final,
+    ['!'] = take_nothing,
+    ['$'] = take_macro,
+    ['A'] = take_auth,
+    ['B'] = take_body_type,
+    ['C'] = take_controlling_user,
+    ['D'] = take_nothing,
+    ['E'] = take_nothing,
+    ['F'] = take_flags,
+    ['G'] = take_experiment,
+    ['H'] = take_header,
+    ['I'] = take_nothing,
+    ['K'] = take_last_attempt,
+    ['L'] = take_nothing,
+    ['M'] = take_status,
+    ['N'] = take_attempts,
+    ['P'] = take_nothing,
+    ['Q'] = take_orcpt,
+    ['R'] = take_recipient,
+    ['S'] = take_sender,
+    ['T'] = take_arrival,
+    ['V'] = take_version,
+    ['X'] = take_experiment,
+    ['Y'] = take_experiment,
+    ['Z'] = take_nothing,
+    ['d'] = take_df_dir,
+    ['q'] = take_quarantine,
+    ['r'] = take_final,
 };
 
 static void take_unknown(struct parse *p, unsigned char c)
@@ -777,8 +834,8 @@ static size_t find_last(struct bytes v, unsigned char c)
 }
 
 /*
- * [ident@]name [ip] (may be forged), [ident@][ip], user@localhost, localhost. A source-routed peer is [@gw@gw:origin] or
- * [!@gw:origin]: its last address is the client.
+ * [ident@]name [ip] (may be forged), [ident@][ip], user@localhost, localhost. A source-routed peer
+ * is [@gw@gw:origin] or [!@gw:origin]: its last address is the client.
  */
 static struct peer peer_of(struct bytes v)
 {
@@ -901,8 +958,8 @@ static void set_sender(struct parse *p)
 }
 
 /*
- * The message's own M may be of a recipient who is gone ("User unknown", 8.17): it counts when a recipient who is left has the same text, or
- * none has any.
+ * The message's own M may be of a recipient who is gone ("User unknown", 8.17): it counts when a
+ * recipient who is left has the same text, or none has any.
  */
 static void set_reason(struct parse *p)
 {
@@ -940,7 +997,10 @@ static void finish(struct parse *p)
         record_flag(p->rec, FLAG_SMTPUTF8);
 }
 
-/* 8.6 wrote no version and no terminator: such a file is whole when it has a sender, recipients and headers. */
+/*
+ * 8.6 wrote no version and no terminator: such a file is whole when it has a sender, recipients and
+ * headers.
+ */
 static bool is_complete(const struct parse *p)
 {
     return p->ended || (!p->version_seen && p->sender_seen && p->recipients > 0 && p->header_seen);
@@ -960,7 +1020,8 @@ static void check_whole(struct parse *p)
         refuse(p, "no recipient; sendmail would delete this message at its next queue run");
 }
 
-void sendmail_parse(struct lq_record *r, const struct sendmail_input *in, struct sendmail_control *out)
+void sendmail_parse(struct lq_record *r, const struct sendmail_input *in,
+                    struct sendmail_control *out)
 {
     struct parse p = { .rec = r, .in = in, .out = out, .src = in->src };
 

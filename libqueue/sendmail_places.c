@@ -1,6 +1,7 @@
 /*
- * Places of a Sendmail queue: its directories in every layout since 8.10 (several of them; qf, df and xf below each; queue
- * groups), the files in them, and which of these belong together. Opens no message. Facts: Sendmail 8.17 and 8.18 (queue.c, readcf.c).
+ * Places of a Sendmail queue: its directories in every layout since 8.10 (several of them; qf, df
+ * and xf below each; queue groups), the files in them, and which of these belong together. Opens no
+ * message. Facts: Sendmail 8.17 and 8.18 (queue.c, readcf.c).
  */
 #include "sendmail_places.h"
 
@@ -13,7 +14,8 @@
 #include <unistd.h>
 
 const char sendmail_role_letters[ROLE_COUNT] = {
-    [ROLE_QF] = 'q', [ROLE_HF] = 'h', [ROLE_LOST] = 'Q', [ROLE_TF] = 't', [ROLE_OLD_TF] = 'T', [ROLE_DF] = 'd',
+    [ROLE_QF] = 'q', [ROLE_HF] = 'h',     [ROLE_LOST] = 'Q',
+    [ROLE_TF] = 't', [ROLE_OLD_TF] = 'T', [ROLE_DF] = 'd',
 };
 
 enum {
@@ -49,7 +51,10 @@ static bool alnum(const char *p, size_t n)
     return true;
 }
 
-/* As every release made them: letters and digits, 8 to 18, a process id of five digits or more at the end. */
+/*
+ * As every release made them: letters and digits, 8 to 18, a process id of five digits or more at
+ * the end.
+ */
 static bool usual_id(const char *id, size_t n)
 {
     if (n < 8 || n > SENDMAIL_ID_MAX || !alnum(id, n))
@@ -94,17 +99,24 @@ struct signs {
 
 static unsigned signs_in(int dirfd, unsigned depth);
 
-/* A file that only Sendmail's queue would have: a usual id, or, named by hand, at least the type of a waiting message. */
+/*
+ * A file that only Sendmail's queue would have: a usual id, or, named by hand, at least the type of
+ * a waiting message.
+ */
 static bool is_sign(const char *name, size_t len)
 {
     enum sendmail_role role;
 
     if (!role_of(name, len, &role))
         return false;
-    return usual_id(name + 2, len - 2) || (role == ROLE_QF && len >= 6 && len <= SENDMAIL_ID_MAX + 2 && alnum(name + 2, len - 2));
+    return usual_id(name + 2, len - 2) ||
+           (role == ROLE_QF && len >= 6 && len <= SENDMAIL_ID_MAX + 2 && alnum(name + 2, len - 2));
 }
 
-/* Any directory may be a home at the first level; deeper only names that Sendmail's own configurations use are worth the time. */
+/*
+ * Any directory may be a home at the first level; deeper only names that Sendmail's own
+ * configurations use are worth the time.
+ */
 static bool worth_opening(const struct signs *s, const char *name)
 {
     if (is_type_dir(name))
@@ -119,7 +131,8 @@ static int look_at(void *ctx, const char *name, size_t len, unsigned char type)
 
     if (type != DT_REG && is_dir(s->dirfd, name, type)) {
         s->type_dirs += is_type_dir(name);
-        if (worth_opening(s, name) && s->opened++ < SIGNS_MAX && file_open_dir(s->dirfd, name, &fd) == FILE_OK) {
+        if (worth_opening(s, name) && s->opened++ < SIGNS_MAX &&
+            file_open_dir(s->dirfd, name, &fd) == FILE_OK) {
             s->found += signs_in(fd, is_type_dir(name) ? DEPTH_MAX + 1 : s->depth + 1);
             close(fd);
         }
@@ -155,7 +168,8 @@ static bool cf_is_about(const struct sendmail_cf *cf, int fd)
            here.st_ino == there.st_ino;
 }
 
-static void read_configuration(struct spool *sp, struct sendmail_places *own, const char *const *path)
+static void read_configuration(struct spool *sp, struct sendmail_places *own,
+                               const char *const *path)
 {
     for (; *path && !own->configured; path++) {
         if (!sendmail_cf_read(&own->cf, *path))
@@ -203,7 +217,8 @@ struct walk {
     bool failed;
 };
 
-static bool add_home(struct sendmail_places *own, const char *parent, const char *name, unsigned depth, bool linked)
+static bool add_home(struct sendmail_places *own, const char *parent, const char *name,
+                     unsigned depth, bool linked)
 {
     char *path = NULL;
 
@@ -218,7 +233,9 @@ static bool add_home(struct sendmail_places *own, const char *parent, const char
     }
     if (asprintf(&path, "%s%s%s", parent, *parent ? "/" : "", name) < 0)
         return false;
-    own->homes[own->count] = (struct sendmail_home){ .path = path, .depth = depth, .linked = linked, .real = own->count };
+    own->homes[own->count] = (struct sendmail_home){
+        .path = path, .depth = depth, .linked = linked, .real = own->count,
+    };
     own->count++;
     return true;
 }
@@ -228,7 +245,8 @@ static bool is_link(int dirfd, const char *name, unsigned char type)
     struct stat st;
 
     return type == DT_LNK ||
-           (type == DT_UNKNOWN && fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode));
+           (type == DT_UNKNOWN && fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISLNK(st.st_mode));
 }
 
 static bool see_home(struct walk *w, const char *name, unsigned char type)
@@ -239,9 +257,11 @@ static bool see_home(struct walk *w, const char *name, unsigned char type)
     if (home->depth >= DEPTH_MAX || !may_be_home(name))
         return true;
     if (own->count < HOMES_MAX)
-        return add_home(own, home->path, name, home->depth + 1, is_link(w->sp->dirs[w->dir].fd, name, type));
+        return add_home(own, home->path, name, home->depth + 1,
+                        is_link(w->sp->dirs[w->dir].fd, name, type));
     if (!own->too_many)
-        spool_trouble(w->sp, "%s: more than %d directories; the others were not looked at", w->sp->root, (int)HOMES_MAX);
+        spool_trouble(w->sp, "%s: more than %d directories; the others were not looked at",
+                      w->sp->root, (int)HOMES_MAX);
     own->too_many = true;
     return true;
 }
@@ -266,7 +286,10 @@ static int see(void *ctx, const char *name, size_t len, unsigned char type)
     enum sendmail_role role = ROLE_QF;
     bool ours = role_of(name, len, &role) && len - 2 <= UINT8_MAX;
 
-    /* A directory with the name of a message's file is no directory of the configuration: it is named as what it is. */
+    /*
+     * A directory with the name of a message's file is no directory of the configuration: it is
+     * named as what it is.
+     */
     if (type != DT_REG && is_dir(w->sp->dirs[w->dir].fd, name, type)) {
         w->failed = !see_dir(w, name, type);
         ours = ours && (w->kind != KIND_HOME || usual_id(name + 2, len - 2));
@@ -310,7 +333,8 @@ static enum file_result walk_dir(struct walk *w, const char *path, enum sendmail
     enum file_result r;
 
     w->kind = kind;
-    r = spool_add_dir(w->sp, path, group_name(own, home->path), (unsigned)(w->home * KIND_COUNT + kind), &w->dir);
+    r = spool_add_dir(w->sp, path, group_name(own, home->path),
+                      (unsigned)(w->home * KIND_COUNT + kind), &w->dir);
     if (r != FILE_OK)
         return r;
     if (kind == KIND_HOME && walked_before(own, home, w->sp->dirs[w->dir].fd))
@@ -319,13 +343,17 @@ static enum file_result walk_dir(struct walk *w, const char *path, enum sendmail
     home->has[kind] = true;
     r = file_each(w->sp->dirs[w->dir].fd, see, w);
     if (r != FILE_OK)
-        spool_trouble(w->sp, "cannot read directory %s/%s: %s", w->sp->root, path, file_result_text(r));
+        spool_trouble(w->sp, "cannot read directory %s/%s: %s", w->sp->root, path,
+                      file_result_text(r));
     return r;
 }
 
 static enum file_result walk_home(struct spool *sp, size_t i, bool *failed)
 {
-    static const struct { const char *name; enum sendmail_kind kind; } types[] = { { "qf", KIND_QF }, { "df", KIND_DF } };
+    static const struct {
+        const char *name;
+        enum sendmail_kind kind;
+    } types[] = { { "qf", KIND_QF }, { "df", KIND_DF } };
     struct walk w = { .sp = sp, .home = i };
     enum file_result r;
 
@@ -348,7 +376,10 @@ static enum file_result walk_home(struct spool *sp, size_t i, bool *failed)
     return r;
 }
 
-/* Directories before links, then by name: which of two names for one directory counts must not depend on the disk. */
+/*
+ * Directories before links, then by name: which of two names for one directory counts must not
+ * depend on the disk.
+ */
 static bool walk_sooner(const struct sendmail_home *a, const struct sendmail_home *b)
 {
     return a->linked != b->linked ? b->linked : strcmp(a->path, b->path) < 0;
@@ -368,12 +399,13 @@ static struct sendmail_home *next_home(const struct sendmail_places *own)
 static int nothing_readable(struct spool *sp, const char *path, struct lq_error *err)
 {
     struct stat st;
-    const struct passwd *owner = fstatat(sp->fd, *path ? path : ".", &st, 0) == 0 ? getpwuid(st.st_uid) : NULL;
+    const struct passwd *owner =
+        fstatat(sp->fd, *path ? path : ".", &st, 0) == 0 ? getpwuid(st.st_uid) : NULL;
 
     if (owner && owner->pw_uid == 0)
         owner = NULL;
-    return error_set(err, LQ_EACCES, "%s%s%s: no right to read it; become root%s%s", sp->root, *path ? "/" : "", path,
-                     owner ? " or " : "", owner ? owner->pw_name : "");
+    return error_set(err, LQ_EACCES, "%s%s%s: no right to read it; become root%s%s", sp->root,
+                     *path ? "/" : "", path, owner ? " or " : "", owner ? owner->pw_name : "");
 }
 
 int sendmail_list(struct spool *sp, unsigned sections, struct lq_error *err)
@@ -463,8 +495,8 @@ static bool one_home(const struct spool *sp, const struct entry *e, size_t n)
     return true;
 }
 
-/* The first entry of e[0..n) that can lead a message; n when there is none. A control file before what waits for one. */
-static size_t leader(const struct entry *e, size_t n)
+/* The first control file in e[0..n); n when there is none. */
+static size_t first_control(const struct entry *e, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         if (sendmail_is_control(&e[i]))
@@ -489,15 +521,16 @@ static void rotate(struct entry *e, size_t a, size_t b)
 }
 
 /*
- * Control files of one id in several homes are messages of their own; a body elsewhere (named by the d record) goes to one that
- * has none at home, and that one comes last.
+ * Control files of one id in several homes are messages of their own; a body elsewhere (named by
+ * the d record) goes to one that has none at home, and that one comes last.
  */
 static size_t group_homes(struct spool *sp, struct entry *e, size_t n, uint32_t *counts)
 {
     size_t messages = 0, at = 0, i;
 
-    while ((i = leader(e + at, n - at)) < n - at) {
-        counts[messages] = (uint32_t)gather_home(sp, e + at, n - at, sendmail_home_of(sp, &e[at + i]));
+    while ((i = first_control(e + at, n - at)) < n - at) {
+        counts[messages] =
+            (uint32_t)gather_home(sp, e + at, n - at, sendmail_home_of(sp, &e[at + i]));
         rank(sp, e + at, counts[messages]);
         at += counts[messages];
         if (messages > 0 && has_df(e + at - counts[messages], counts[messages]) &&

@@ -1,8 +1,10 @@
 /*
- * Where the messages of a Sendmail queue are: what sendmail_places.c finds and sendmail.c asks about it.
+ * Where the messages of a Sendmail queue are: what sendmail_places.c finds and sendmail.c asks
+ * about it.
  *
- * A queue directory ("home" here) is the spool root or a directory up to two levels below it. Data files live in its df/ if
- * there is one, all other types in its qf/ if there is one, else in itself; each of these is independent (8.10 to 8.18).
+ * A queue directory ("home" here) is the spool root or a directory up to two levels below it. Data
+ * files live in its df/ if there is one, all other types in its qf/ if there is one, else in
+ * itself; each of these is independent (8.10 to 8.18).
  */
 #ifndef SENDMAIL_PLACES_H
 #define SENDMAIL_PLACES_H
