@@ -259,7 +259,7 @@ void select_say_ages(struct selection *s)
         if (s->fixed_now || lq_queue_live(s->queues[i].queue))
             continue;
         text_time(&when, now);
-        report(REPORT_NOTE, "%s: ages count from its newest file, %.*s (--now TIME changes that)",
+        report(REPORT_NOTE, "%s: ages count from its last change, %.*s (--now TIME changes that)",
                lq_queue_dir(s->queues[i].queue), (int)when.n, when.p);
         text_done(&when);
     }

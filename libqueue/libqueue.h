@@ -167,7 +167,7 @@ LQ_API int lq_spools_open(struct lq_queue **out, const struct lq_spools *s, size
                           struct lq_error *err);
 LQ_API const char *lq_queue_mta(const struct lq_queue *q);
 LQ_API const char *lq_queue_dir(const struct lq_queue *q);
-/** True when this is the machine's own spool: ages count from the clock, not from the newest file. */
+/** True when this is the machine's own spool: ages count from the clock, not from the last change. */
 LQ_API bool lq_queue_live(const struct lq_queue *q);
 /**
  * The time that ages of this queue's messages count from, in epoch seconds: the clock for a live spool, else the last time that

@@ -27,7 +27,7 @@ run mqstat --spool empty --now 1795300000 -f x
 run mqstat --spool empty --now 1795300000 -j
 run mqstat --spool empty --now 1795300000 -k client
 
-# Of a spool that stands still ages count from its newest file, which is said.
+# Of a spool that stands still ages count from its last change, which is said.
 find e -exec touch -d @1795300000 {} +
 TZ=UTC run mqgrep --spool e
 TZ=Asia/Kolkata run mqgrep --spool e -y 2h -i
