@@ -435,7 +435,7 @@ static void read_message(struct reading *rd, unsigned sections)
         read_logs(rd);
 }
 
-static int send(struct reading *rd, body_fn *emit, void *ctx)
+static int send_message(struct reading *rd, body_fn *emit, void *ctx)
 {
     uint64_t at = rd->rec->scratch[NOTE_CONTENT];
 
@@ -448,7 +448,7 @@ static int body(struct reading *rd, body_fn *emit, void *ctx)
 
     switch (reading_open(rd, &rd->ref->entries[0], &st)) {
     case FILE_OK:
-        return send(rd, emit, ctx);
+        return send_message(rd, emit, ctx);
     case FILE_GONE:
         rd->vanished = true;
         return 1;

@@ -57,7 +57,8 @@ struct postfix_file {
     const struct stat *st;
     enum postfix_dir dir;
     bool receiving;         /* not ready yet: what is missing is still to come, nothing is damage */
-    bool user_file;         /* written by a local user through postdrop: what it says about clients is not believed */
+    bool user_file;         /* written by a local user through postdrop */
+    bool use_client;        /* what it says about clients is asked for, and believed */
     bool same_client;       /* the attributes log_client_… and client_… tell about one client */
     bool sizes_seen, time_seen;
     unsigned size_count;    /* fields of the C record; 0: none, or not understood */

@@ -15,10 +15,17 @@
 /* What Postfix's own Received line tells. */
 static const uint64_t origin_mask = LQ_FIELD_BIT(LQ_PROTOCOL_NAME) | LQ_FIELD_BIT(LQ_LOCAL_UID) | LQ_FIELD_BIT(LQ_FLAGS);
 
+/* What the attributes about clients are needed for. */
+static const uint64_t client_mask =
+    LQ_FIELD_BIT(LQ_CLIENT_ADDRESS) | LQ_FIELD_BIT(LQ_CLIENT_PORT) | LQ_FIELD_BIT(LQ_CLIENT_NAME) |
+    LQ_FIELD_BIT(LQ_HELO_NAME) | LQ_FIELD_BIT(LQ_PROTOCOL_NAME) | LQ_FIELD_BIT(LQ_AUTH_USER) |
+    LQ_FIELD_BIT(LQ_AUTH_METHOD) | LQ_FIELD_BIT(LQ_LOCAL_UID) | LQ_FIELD_BIT(LQ_FLAGS) | LQ_FIELD_BIT(LQ_PROBLEMS);
+
+/* State and problems belong here: a message is as corrupt when only they are asked for. */
 const uint64_t postfix_header_mask =
     LQ_FIELD_BIT(LQ_SUBJECT) | LQ_FIELD_BIT(LQ_FROM) | LQ_FIELD_BIT(LQ_TO) | LQ_FIELD_BIT(LQ_MESSAGE_ID) |
     LQ_FIELD_BIT(LQ_DATE) | LQ_FIELD_BIT(LQ_RECEIVED) | LQ_FIELD_BIT(LQ_PROTOCOL_NAME) | LQ_FIELD_BIT(LQ_LOCAL_UID) |
-    LQ_FIELD_BIT(LQ_FLAGS);
+    LQ_FIELD_BIT(LQ_FLAGS) | LQ_FIELD_BIT(LQ_STATE) | LQ_FIELD_BIT(LQ_PROBLEMS);
 
 /* --- a queue file --- */
 
@@ -38,6 +45,7 @@ struct postfix_file postfix_file(struct reading *rd, const struct stat *st, enum
         .rd = rd, .rec = rd->rec, .st = st, .dir = dir,
         /* Agents leave only the right to read to what they find corrupt. */
         .receiving = dir != PF_CORRUPT && owner_bits != S_IRWXU && owner_bits != S_IRUSR,
+        .use_client = rd->want & client_mask && !from_user(rd, st, dir),
         .user_file = from_user(rd, st, dir),
     };
 }
@@ -430,7 +438,8 @@ static void finish_recipients(struct postfix_file *f)
 void postfix_fields(struct postfix_file *f)
 {
     check_mode(f);
-    set_client(f);
+    if (f->use_client)
+        set_client(f);
     if (f->rd->want & origin_mask)
         set_origin(f);
     set_arrival(f);

@@ -178,10 +178,12 @@ static struct bytes quoted(struct parse *p, struct bytes internal)
 
 static bool take_signed(struct bytes *text, int64_t *out)
 {
+    size_t blanks = 0;
     bool minus;
 
-    while (text->n > 0 && (text->p[0] == ' ' || text->p[0] == '\t'))
-        *text = bytes_skip(*text, 1);
+    while (blanks < text->n && (text->p[blanks] == ' ' || text->p[blanks] == '\t'))
+        blanks++;
+    *text = bytes_skip(*text, blanks);
     minus = text->n > 0 && text->p[0] == '-';
     if (minus)
         *text = bytes_skip(*text, 1);
@@ -307,7 +309,7 @@ static void read_attr(struct parse *p, const struct item *it)
     for (size_t i = 0; i < ATTRS; i++) {
         if (!bytes_eq(name, attrs[i].name))
             continue;
-        if (!(attrs[i].client && p->file->user_file))
+        if (!attrs[i].client || p->file->use_client)
             use_attr(p, (enum postfix_attr)i, bytes_trim(bytes_skip(it->data, eq + 1)));
         break;
     }

@@ -1068,6 +1068,25 @@ START_TEST(header_not_wanted)
 }
 END_TEST
 
+/* A message is as corrupt, and its client's address as wrong, when nothing but that is asked for. */
+START_TEST(verdict_does_not_depend_on_what_is_asked)
+{
+    static const struct place at = DEFERRED;
+    static const uint64_t wants[] = { F(STATE), F(PROBLEMS), LQ_FIELDS_ALL };
+    struct buf file = script_make("C6\n" TIME "S a@b.example\nA client_address=x\nM\nN Subject: s\nZ\nX\nE\n");
+    struct parsed t;
+
+    for (size_t i = 0; i < 3; i++) {
+        begin(&t, &at, 0, wants[i]);
+        parse_file(&t, &at, &file, 0);
+        ck_assert_int_eq(t.rec.state, STATE_CORRUPT);
+        ck_assert_uint_eq(t.rec.problems.n, wants[i] & F(PROBLEMS) ? 2 : 1);
+        end(&t);
+    }
+    buf_done(&file);
+}
+END_TEST
+
 /* --- the message rebuilt --- */
 
 static int collect(void *ctx, const void *p, size_t n)
@@ -1578,6 +1597,7 @@ int main(void)
     tcase_add_test(file_case, long_records);
     tcase_add_test(file_case, header_beyond_the_limit);
     tcase_add_test(file_case, header_not_wanted);
+    tcase_add_test(file_case, verdict_does_not_depend_on_what_is_asked);
     LOOP(log_case, logs, log_rows);
     tcase_add_test(log_case, log_of_another_message);
     tcase_add_test(log_case, log_with_a_long_line);
