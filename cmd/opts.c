@@ -264,28 +264,37 @@ static void print_help(const struct flat *f)
     text_done(&t);
 }
 
-static const char *completes(const struct opt *o)
+/* What compgen is asked for: files, folders, the words of the row, or names of fields. False: nothing. */
+static bool complete_with(struct text *t, const struct opt *o)
 {
-    if (o->words)
-        return NULL;
-    if (strcmp(o->arg, "DIR") == 0)
-        return "-d";
-    return strcmp(o->arg, "FILE") == 0 ? "-f" : "";
+    if (o->words) {
+        text_format(t, "-W '%s'", o->words);
+    } else if (strcmp(o->arg, "DIR") == 0) {
+        text_put(t, "-d");
+    } else if (strcmp(o->arg, "FILE") == 0) {
+        text_put(t, "-f");
+    } else if (strcmp(o->arg, OPTS_FIELDS) == 0) {
+        text_put(t, "-W 'id size client user age");
+        for (enum lq_field f = 0; lq_field_name(f); f++)
+            text_format(t, " %s", lq_field_name(f));
+        text_put(t, "'");
+    } else {
+        return false;
+    }
+    return true;
 }
 
 static void complete_argument(struct text *t, const struct opt *o)
 {
-    const char *flag = completes(o);
+    struct text with = { 0 };
 
-    if (flag && !*flag)
-        return;
-    text_format(t, "        --%s", o->name);
-    if (o->letter)
-        text_format(t, "|-%c", o->letter);
-    if (flag)
-        text_format(t, ") COMPREPLY=($(compgen %s -- \"$cur\")); return ;;\n", flag);
-    else
-        text_format(t, ") COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return ;;\n", o->words);
+    if (complete_with(&with, o)) {
+        text_format(t, "        --%s", o->name);
+        if (o->letter)
+            text_format(t, "|-%c", o->letter);
+        text_format(t, ") COMPREPLY=($(compgen %.*s -- \"$cur\")); return ;;\n", (int)with.n, with.p);
+    }
+    text_done(&with);
 }
 
 static void print_completion(const struct flat *f)

@@ -49,6 +49,9 @@ enum opts_result {
 
 enum opts_result opts_parse(const struct opts_program *p, void *base, int argc, char **argv);
 
+/* The argument's name where it is a list of fields; the completion knows them. */
+#define OPTS_FIELDS "FIELD,..."
+
 /* --- setters for simple targets --- */
 
 int opt_flag(const struct opt *o, void *target, const char *value, struct lq_error *err);       /* bool */

@@ -68,3 +68,18 @@ for command in "$MQGREP" "$MQSTAT"; do
     "$command" --version | sed 's/[0-9][0-9.]*$/VERSION/'
     "$command" -h | head -n 1
 done
+
+# What the completion offers.
+complete_words() {
+    COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+    _mqgrep
+    echo "${COMPREPLY[@]}"
+}
+# shellcheck source=/dev/null
+. <("$MQGREP" --completion bash)
+complete_words mqgrep --su
+complete_words mqgrep --state = de
+complete_words mqgrep -q h
+complete_words mqgrep --sort client_
+complete_words mqgrep --spool q/in
+complete_words mqgrep -f ali
