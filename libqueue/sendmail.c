@@ -174,6 +174,43 @@ static void read_control(struct reading *rd)
     report_others(rd);
 }
 
+/* Look for one file of this message in all directories, now; answers how many entries it filled. */
+static size_t look_for(struct reading *rd, enum sendmail_role role, struct entry *out)
+{
+    const struct entry *key = &rd->ref->entries[0];
+    char name[UINT8_MAX + 3];
+    struct lq_str kept;
+    struct stat st;
+
+    snprintf(name, sizeof(name), "%cf%.*s", sendmail_role_letters[role], (int)key->id_len, key->id);
+    for (size_t i = 0; i < rd->spool->dir_count; i++) {
+        const struct spool_dir *dir = &rd->spool->dirs[i];
+
+        if ((dir->tag % KIND_COUNT == KIND_DF) != (role == ROLE_DF) &&
+            dir->tag % KIND_COUNT != KIND_HOME)
+            continue;
+        if (file_stat(dir->fd, name, &st) != FILE_OK)
+            continue;
+        kept = arena_copy(&rd->rec->arena, name, strlen(name));
+        if (!kept.p)
+            return 0;
+        *out = (struct entry){
+            .name = kept.p, .id = kept.p + 2, .dir = (uint16_t)i, .id_len = key->id_len,
+            .role = (uint8_t)role,
+        };
+        return 1;
+    }
+    return 0;
+}
+
+/* Sendmail may have written the control file after its directory was listed. */
+static bool has_control_now(struct reading *rd)
+{
+    struct entry found;
+
+    return look_for(rd, ROLE_QF, &found) > 0 || look_for(rd, ROLE_HF, &found) > 0;
+}
+
 /*
  * A body without control file: being received for as long as its DATA takes, or left over from long
  * ago.
@@ -186,8 +223,8 @@ static void read_orphan(struct reading *rd)
     enum file_result result = reading_stat(rd, key, &st);
 
     record_broken(r, SEC_CONTROL);
-    if (result == FILE_GONE) {
-        rd->vanished = true;
+    if (result == FILE_GONE || (!rd->ref->twin && has_control_now(rd))) {
+        rd->vanished = true;    /* as a body alone; again() finds the message */
         return;
     }
     add_file(rd, key);
@@ -390,33 +427,6 @@ static void read_message(struct reading *rd, unsigned sections)
 }
 
 /* --- again --- */
-
-static size_t look_for(struct reading *rd, enum sendmail_role role, struct entry *out)
-{
-    const struct entry *key = &rd->ref->entries[0];
-    char name[UINT8_MAX + 3];
-    struct lq_str kept;
-    struct stat st;
-
-    snprintf(name, sizeof(name), "%cf%.*s", sendmail_role_letters[role], (int)key->id_len, key->id);
-    for (size_t i = 0; i < rd->spool->dir_count; i++) {
-        const struct spool_dir *dir = &rd->spool->dirs[i];
-
-        if ((dir->tag % KIND_COUNT == KIND_DF) != (role == ROLE_DF) &&
-            dir->tag % KIND_COUNT != KIND_HOME)
-            continue;
-        if (file_stat(dir->fd, name, &st) != FILE_OK)
-            continue;
-        kept = arena_copy(&rd->rec->arena, name, strlen(name));
-        if (!kept.p)
-            return 0;
-        *out = (struct entry){
-            .name = kept.p, .id = kept.p + 2, .dir = (uint16_t)i, .id_len = key->id_len, .role = (uint8_t)role,
-        };
-        return 1;
-    }
-    return 0;
-}
 
 /*
  * Quarantined or released meanwhile (qf and hf), set aside (Qf), or the rewritten file of a changed

@@ -1033,6 +1033,23 @@ START_TEST(body_after_listing)
 }
 END_TEST
 
+/* The other way round: the control file was written after its directory was read. */
+START_TEST(control_file_after_listing)
+{
+    struct lq_queue *q;
+    struct lq_scan *scan;
+    struct buf out = { 0 };
+
+    put("df1", "1");
+    put("df2", "22");
+    scan = begin(&q);
+    put("qf1", QF);
+    end(scan, q, &out);
+    ck_assert_str_eq(out.p, "1 mqueue incoming 1 qf1 df1\n2 mqueue receiving 2 df2\n");
+    buf_done(&out);
+}
+END_TEST
+
 /* --- this machine's own spool, with its configuration --- */
 
 static char live_cf[300];
@@ -1289,6 +1306,7 @@ static Suite *suite(void)
     tcase_add_test(disk, what_moves_is_found_again);
     tcase_add_test(disk, races);
     tcase_add_test(disk, body_after_listing);
+    tcase_add_test(disk, control_file_after_listing);
     tcase_add_test(disk, groups_of_the_configuration);
     tcase_add_test(disk, modes_that_sendmail_refuses);
     tcase_add_test(disk, rebuilt);
