@@ -1,5 +1,5 @@
 # The lines of sendmail.cf that say where queues are, in their old and new forms.
-cd "$1"
+cd "$1" || exit
 printf 'V10/Berkeley\nO QueueDirectory=/var/spool/mqueue\nO QueueFileMode=0640\nO Timeout.ident=5s\n' >plain
 printf 'O QueueDirectory=/var/spool/mqueue/q*\nQslow, P=/var/spool/mqueue/slow, R=5, I=1h\nQfast, Path=/var/spool/mqueue/f*\n' >groups
 printf '# comment\r\nOQ/usr/spool/mqueue\r\nOA/etc/aliases\r\n' >old
