@@ -414,8 +414,11 @@ static struct bytes waiting(const struct parse *p, enum waiting w)
 /* Only foreign hands fold such a record. */
 static struct lq_str one_line(struct lq_str s)
 {
-    for (char *at = (char *)s.p; at && (at = memchr(at, '\n', s.n - (size_t)(at - s.p))) != NULL;)
-        *at = ' ';
+    char *text = (char *)s.p;
+
+    for (size_t i = 0; i < s.n; i++)
+        if (text[i] == '\n')
+            text[i] = ' ';
     return s;
 }
 
