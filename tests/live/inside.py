@@ -127,12 +127,6 @@ class Room:
         subprocess.run(["mount", "-t", kind, *options, source, self.host(inner)], check=True)
         self.mounts.append(inner)
 
-    def bind(self, source, inner):
-        """A directory of this machine inside the room, to read from."""
-        os.makedirs(self.host(inner), exist_ok=True)
-        subprocess.run(["mount", "--bind", source, self.host(inner)], check=True)
-        self.mounts.append(inner)
-
     def close(self):
         for child in self.children:
             if child.poll() is None:

@@ -10,6 +10,7 @@ import argparse
 import importlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -172,7 +173,7 @@ def read_and_compare(options, score, scene, phase):
         truths = [t for t in scene.truths if t["spool"] == name]
         found = records(options, score, spool)
         if options.keep:
-            keep(options, scene, name, spool, phase)
+            keep(options, scene, name, spool, phase, found)
         if phase == "stopped":
             same_with_threads(options, score, spool, found)
         for truth, record in compare.pair(score, truths, found, name + " " + phase):
@@ -181,14 +182,25 @@ def read_and_compare(options, score, scene, phase):
                 compare.listing(score, truth, record)
 
 
+def carry_in(program, room):
+    """Copies a program into the room with its libraries and its loader, which may be newer than
+    the room's own; returns the command that runs it there."""
+    libraries = subprocess.run(["ldd", program], capture_output=True, text=True).stdout
+    paths = re.findall(r"(?:=> |^\s+)(/\S+) \(0x", libraries, re.M)
+    shutil.rmtree(room.host("/lab"), ignore_errors=True)
+    os.makedirs(room.host("/lab"))
+    for path in paths + [program]:
+        shutil.copy(path, room.host("/lab"))
+    inner = "/lab/" + os.path.basename(program)
+    if not paths:
+        return [inner]      # static
+    loader = next(os.path.basename(p) for p in paths if os.path.basename(p).startswith("ld"))
+    return ["/lab/" + loader, "--library-path", "/lab", inner]
+
+
 def find_in_room(options, score, scene):
     """mqgrep inside the room, with no --spool: it must find what its MTA is configured for."""
-    if rooms.SUITES.index(scene.suite) < rooms.host_index():
-        say("note: %s: a program of this machine does not run there; finding is not tried"
-            % scene.suite)
-        return
-    scene.room.bind(os.path.dirname(os.path.dirname(os.path.abspath(options.mqgrep))), "/lab")
-    out = scene.room.run(["/lab/sbin/" + os.path.basename(options.mqgrep), "-j"], check=False)
+    out = scene.room.run(carry_in(options.mqgrep, scene.room) + ["-j"], check=False)
     found = [json.loads(l) for l in out.decode("utf-8").splitlines()]
     for name, inner in scene.found_spools():
         truths = [t for t in scene.truths if t["spool"] == name and not t.get("optional")]
@@ -227,13 +239,17 @@ def same_with_threads(options, score, spool, found):
     score.plain(what + "read only", snapshot(spool) == before, "something in the spool changed")
 
 
-def keep(options, scene, name, spool, phase):
+def keep(options, scene, name, spool, phase, found):
+    """For people and for other tests: the spool, the truths and the records."""
     where = os.path.join(options.keep, "%s-%s" % (scene.mta, scene.suite))
     os.makedirs(where, exist_ok=True)
     target = os.path.join(where, name + ("-live" if phase == "running" else ""))
     shutil.rmtree(target, ignore_errors=True)
     subprocess.run(["cp", "-a", spool, target], check=True)
-    scene.dump(os.path.join(where, "truth%s.ndjson" % ("-live" if phase == "running" else "")))
+    live = "-live" if phase == "running" else ""
+    scene.dump(os.path.join(where, "truth%s.ndjson" % live))
+    with open(os.path.join(where, "records-%s%s.ndjson" % (name, live)), "w") as f:
+        f.writelines(json.dumps(r, ensure_ascii=False) + "\n" for r in found)
 
 
 def rebuild(options, score, scene):

@@ -123,11 +123,6 @@ def _codename():
         return ""
 
 
-def host_index():
-    """Which of SUITES this machine is; what is no Debian of ours counts as the newest."""
-    return SUITES.index(_codename()) if _codename() in SUITES else len(SUITES) - 1
-
-
 def _resolve(uri):
     """apt's mirror+file: names a file of archives; the first one is as good as any."""
     if uri.startswith("mirror+file:"):
