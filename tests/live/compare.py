@@ -119,6 +119,14 @@ def _one(score, field, expected, actual, where):
                 "expected %s, got %s" % (_show(expected), _show(actual)))
 
 
+def _moment(score, span, record, where):
+    """Arrival to the microsecond, between the client's first and last byte (and clock ticks)."""
+    whole, usec = record.get("arrival_time"), record.get("arrival_usec")
+    ok = isinstance(usec, int) and isinstance(whole, int) and \
+        span[0] - 0.01 <= whole + usec / 1e6 <= span[1] + 0.01
+    score.check("arrival_usec", ok, True, where, "%s.%06d is not in %s" % (whole, usec or 0, span))
+
+
 # --- lists -------------------------------------------------------------------------------------
 
 def _recipients(score, expected, actual, where):
@@ -216,6 +224,9 @@ def compare(score, truth, record, spool):
             "files"}
     for name in FIELDS:
         if "." not in name and name not in skip and name not in LISTS:
+            if name == "arrival_usec" and "~moment" in (fields.get(name) or ()):
+                _moment(score, fields[name]["~moment"], record, where)
+                continue
             _one(score, name, fields.get(name), record.get(name), where)
 
 

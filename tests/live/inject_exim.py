@@ -239,6 +239,7 @@ class Exim(scene.Scene):
         add("queue-slow", sender="q-slow@s.example")
         add("queue-slow-frozen", sender="q-slow@s.example")
         add("queue-night", sender="q-night@s.example")
+        add("in-rcpt", rcpts=["hang-rcpt@r.example"])
         add("journal", rcpts=["ok-journal@R.Example", "x@hang.example", "y@hang.example"])
         return out
 
@@ -311,8 +312,8 @@ class Exim(scene.Scene):
 
     @staticmethod
     def fresh(fields, queue="default"):
-        fields.update(state="incoming", queue_name=queue, arrival_usec={"~in": [0, 999999]},
-                      recipients_done=[], attempts=0)
+        fields.update(state="incoming", queue_name=queue, recipients_done=[], attempts=0)
+        fields.setdefault("arrival_usec", {"~in": [0, 999999]})
 
     def piped(self):
         """exim -bs with the client's address given by a trusted caller, and without one."""
@@ -392,45 +393,33 @@ class Exim(scene.Scene):
         entry["fields"].update(state="deferred", last_attempt={
             "~maybe": {"~in": [begin, int(time.time())]}})
 
-    @staticmethod
-    def outcome(fields):
-        left, done, reasons, classes = [], [], [], set()
-        for rcpt in fields["recipients"]:
-            address = rcpt["address"]
-            answer, reason_class = sink.reply_to(address)
-            if answer.startswith(("250", "550")):
-                done.append(address)
-                continue
-            rcpt, code = dict(rcpt), re.match(r"\d\d\d[ -](\d\.\d\.\d+)", answer)
-            has = [re.split("\r\n", answer)[0]]
-            if "\x1b" in answer or not answer.isascii():
-                has = [answer[:24]]
-            if address.endswith("@refused.example"):
-                has, reason_class, code = ["Connection refused"], "refused", None
-            elif address.endswith("@dns.example"):
-                has, reason_class, code = ["no-such-host.lab.example"], "dns", None
-            rcpt["delay_reason"] = {"~has": has}
-            if code:
-                rcpt["dsn_code"] = code.group(1)
-            left.append(rcpt)
-            reasons.append(rcpt["delay_reason"])
-            classes.add(reason_class)
-        fields["recipients"], fields["recipients_done"] = left, done
-        if reasons:
-            fields["reason"] = reasons[0] if len(reasons) == 1 else {"~one": reasons}
-            fields["reason_class"] = (classes - {None} or {None}).pop() or {"~like": "[a-z]+"}
+    def delay(self, address, answer):
+        if address.endswith("@refused.example"):
+            text, code = {"~like": "(H=.*: )?Connection refused"}, None
+        elif address.endswith("@dns.example"):
+            text, code = 'lookup of host "no-such-host.lab.example" failed in dns router', None
+        else:
+            text, code = {"~like": self.refusal(address, answer)}, self.status(answer)
+        return text, text, code
 
     @staticmethod
-    def children(entry):
+    def refusal(address, answer):
+        """A regular expression for the message log's line; Exim writes odd bytes in octal."""
+        text = "".join(chr(b) if 0x20 <= b < 0x7f else "\\%03o" % b
+                       for b in answer.replace("\r\n", "\\n").encode())
+        return r"(H=127\.0\.0\.1 \[127\.0\.0\.1\]: )?" + re.escape(
+            "SMTP error from remote mail server after RCPT TO:<%s>: %s" % (address, text))
+
+    def children(self, entry):
         """Redirected recipients: a plain alias stays as it is, a one-time one is replaced."""
         fields = entry["fields"]
         if entry["tag"] == "alias":
-            reason = {"~has": ["450 4.2.1 later-al2@r.example"]}
+            reason = self.delay("later-al2@r.example", sink.reply_to("later-al2@r.example")[0])[0]
             fields.update(reason=reason, recipients=[{
                 "address": "group@v.example", "delay_reason": {"~maybe": reason},
                 "dsn_code": {"~maybe": "4.2.1"}}], recipients_done=[])
         if entry["tag"] == "onetime":
-            reason = lambda a: {"~has": ["450 4.2.1 " + a]}
+            reason = lambda a: self.delay(a, sink.reply_to(a)[0])[1]
             plain = fields["recipients"][1]
             kids = [{"address": a, "orig_address": "once@v.example", "delay_reason": reason(a),
                      "dsn_code": "4.2.1"} for a in ("later-once1@r.example",
@@ -546,6 +535,11 @@ class Exim(scene.Scene):
             recipients_done=["ok-journal@R.Example"],
             last_attempt={"~maybe": {"~in": [begin, begin + 300]}})
         entry["stopped"]["state"] = "deferred"
+        entry = self.find("in-rcpt")
+        self.room.start(["exim4", "-M", entry["queue_id"]])
+        inside.wait_until("a delivery without an answer", lambda: self.sink.hanging)
+        entry["fields"].update(state="active", attempts={"~maybe": 0})
+        entry["stopped"]["state"] = {"~like": "incoming|deferred"}
 
     def receiving(self):
         """A client that stopped in the middle of its data."""
@@ -606,8 +600,8 @@ class Exim(scene.Scene):
 
     def message_bytes(self, entry):
         queue = entry["fields"]["queue_name"]
-        if queue == "Finput":
-            return None
+        if queue == "Finput" or entry["fields"]["state"] == "active":
+            return None     # Exim shows neither
         argv = ["exim4"] + (["-qG" + queue] if queue in ("slow", "night_run") else [])
         out = self.room.run(argv + ["-Mvc", entry["queue_id"]])
         return re.sub(rb"\r?\n", b"\r\n", out)

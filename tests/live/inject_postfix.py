@@ -262,37 +262,17 @@ class Postfix(scene.Scene):
     def tried(self, fields, spool):
         """Postfix tries everything at once: what the sink answers decides what is left."""
         fields.update({"state": "deferred", "queue_name": "deferred",
-                       "arrival_usec": {"~in": [0, 999999]}, "forced_expire": False})
+                       "forced_expire": False})
+        fields.setdefault("arrival_usec", {"~in": [0, 999999]})
         self.outcome(fields)
 
-    @staticmethod
-    def outcome(fields):
-        left, done, reasons, classes = [], [], [], set()
-        for rcpt in fields["recipients"]:
-            answer, reason_class = sink.reply_to(rcpt["address"])
-            if answer.startswith(("250", "550")):
-                done.append(rcpt["address"])
-                continue
-            rcpt = dict(rcpt)
-            reason = {"~has": ["host 127.0.0.1[127.0.0.1] said: ", answer.replace("\r\n", " "),
-                               "(in reply to RCPT TO command)"]}
-            if "\x1b" in answer or not answer.isascii():
-                reason = {"~has": ["host 127.0.0.1[127.0.0.1] said: ", answer[:24]]}
-            if rcpt["address"].endswith("@refused.example"):
-                reason, reason_class = {"~has": ["Connection refused"]}, "refused"
-                code = "4.4.1"
-            else:
-                m = re.match(r"\d\d\d[ -](\d\.\d\.\d+)", answer)
-                code = m.group(1) if m else "4.0.0"
-            rcpt.update(delay_reason=reason, dsn_code=code)
-            left.append(rcpt)
-            reasons.append(reason)
-            classes.add(reason_class)
-        fields["recipients"], fields["recipients_done"] = left, done
-        if reasons:
-            fields["reason"] = reasons[0] if len(reasons) == 1 else {"~one": reasons}
-            known = classes - {None}
-            fields["reason_class"] = known.pop() if len(classes) == 1 and known else {"~like": "[a-z]+"}
+    def delay(self, address, answer):
+        if address.endswith("@refused.example"):
+            text = "connect to 127.0.0.1[127.0.0.1]:%d: Connection refused" % scene.CLOSED_PORT
+            return text, text, "4.4.1"
+        plain = re.sub(r"[\x00-\x1f]", "?", answer.replace("\r\n", " "))
+        text = "host 127.0.0.1[127.0.0.1] said: %s (in reply to RCPT TO command)" % plain
+        return text, text, self.status(answer) or "4.0.0"
 
     def edits(self, message, fields):
         """What header_checks and aliases made of it."""
@@ -400,7 +380,7 @@ class Postfix(scene.Scene):
         entry["fields"].update(
             recipients=[{"address": "x@hang.example"}], state="active", queue_name="active",
             recipients_done=["ok-hang@r.example", "bad-hang@r.example"],
-            bounce_reason={"~has": ["550 5.1.1 bad-hang@r.example: no such user here"]})
+            bounce_reason=self.delay("", sink.reply_to("bad-hang@r.example")[0])[0])
         for name in ("reason", "reason_class"):
             entry["fields"].pop(name)
         path = self.room.host("%s/bounce/%s" % (SPOOL_A, entry["queue_id"]))

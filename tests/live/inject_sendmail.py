@@ -207,6 +207,7 @@ class Sendmail(scene.Scene):
         if message.bind == "127.0.0.11":
             fields["flags"].append("client-name-unverified")
             own["from"] = {"~maybe": name}
+        fields.pop("arrival_usec")
         if port == scene.SMTP_PORT:
             fields.pop("client_port")
         elif message.auth:
@@ -273,7 +274,7 @@ class Sendmail(scene.Scene):
                 "received": [{"by": inside.HOST, "id": queue_id, "time": window,
                               "from": {"~maybe": {"~any": "user@localhost"}}}]})
             if tried:
-                reason = {"~has": ["Connection refused by [127.0.0.1]"]}
+                reason = "Deferred: Connection refused by [127.0.0.1]"
                 fields.update(reason=reason, reason_class="refused")
                 fields["recipients"][0]["delay_reason"] = {"~maybe": reason}
             self.truth(tag, queue_id, fields, spool="mqueue-client")
@@ -304,32 +305,17 @@ class Sendmail(scene.Scene):
         self.outcome(fields)
         fields.update(attempts=1, last_attempt=window, state="deferred")
 
-    @staticmethod
-    def outcome(fields):
-        left, reasons, classes = [], [], set()
-        for rcpt in fields["recipients"]:
-            address = rcpt["address"]
-            answer, reason_class = sink.reply_to(address)
-            if answer.startswith(("250", "550")):
-                continue
-            rcpt, code = dict(rcpt), re.match(r"\d\d\d[ -](\d\.\d\.\d+)", answer)
-            has = [re.split("\r\n", answer)[0].replace("450-", "450 ").replace("450 ", "", 1)]
-            if "\x1b" in answer or not answer.isascii():
-                has = [answer[:24]]
-            if address.endswith("@refused.example"):
-                has, reason_class, code = ["Connection refused"], "refused", None
-            reasons.append({"~has": has})
+    def delay(self, address, answer):
+        if address.endswith("@refused.example"):
             # Before there is a connection, only the whole message gets a reason.
-            rcpt["delay_reason"] = reasons[-1] if code or reason_class != "refused" else {
-                "~maybe": reasons[-1]}
-            if code:
-                rcpt["dsn_code"] = code.group(1)
-            left.append(rcpt)
-            classes.add(reason_class)
-        fields["recipients"] = left
-        if reasons:
-            fields["reason"] = reasons[0] if len(reasons) == 1 else {"~one": reasons}
-            fields["reason_class"] = (classes - {None} or {None}).pop() or {"~like": "[a-z]+"}
+            text = "Deferred: Connection refused by [127.0.0.1]"
+            return text, {"~maybe": text}, None
+        text = "Deferred: " + answer.split("\r\n")[0]
+        return text, text, self.status(answer)
+
+    def outcome(self, fields):
+        super().outcome(fields)
+        fields.pop("recipients_done")
 
     def bounce(self):
         source = self.find("bounced")["queue_id"]

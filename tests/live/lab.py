@@ -7,6 +7,7 @@ adds up what they found.  With --keep DIR the spools and their truths are copied
 """
 
 import argparse
+import ctypes
 import importlib
 import json
 import os
@@ -58,7 +59,13 @@ def start(mta, suite, options, result):
                            "--result", result]
     if options.keep:
         argv += ["--keep", options.keep]
-    return subprocess.Popen(argv, stdin=subprocess.DEVNULL)
+    return subprocess.Popen(argv, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
+
+
+def die_with_parent():
+    """The kernel kills this process, and with it the namespaces, should the lab be killed."""
+    PR_SET_PDEATHSIG = 1
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def run_all(pairs, options):
@@ -334,4 +341,8 @@ if __name__ == "__main__":
     if given.inside:
         one(given)
         sys.exit(0)
-    sys.exit(main(given))
+    try:
+        sys.exit(main(given))
+    except KeyboardInterrupt:
+        say("interrupted\n0 passed, 1 failed")
+        sys.exit(130)

@@ -8,6 +8,8 @@ In a truth a field is a plain value, or a dictionary with one key that starts wi
     {"~in": [low, high]}  a number in a range      {"~has": [TEXT...]}  text that contains these
     {"~like": REGEX}      text that matches whole  {"~any": WHY}        anything, or nothing
     {"~maybe": MATCHER}   absent, or as said       {"~set": [...]}      at least these elements
+    {"~one": [MATCHER...]}  one of these           {"~words": TEXT}     the same but for white space
+    {"~some": N}          N elements or more       {"~moment": [...]}   arrival with its fraction
 A field that a truth does not name must be absent.
 """
 
@@ -182,7 +184,7 @@ def send_chunks(client, data):
 
 def send(server, port, message):
     """Sends; returns (reply text, facts the door knows: port, window)."""
-    begin = int(time.time())
+    begin = time.time()
     client = open_session(server, port, message)
     try:
         envelope(client, message)
@@ -190,7 +192,9 @@ def send(server, port, message):
                       else client.data(message.data()))
         if code != 250:
             raise smtplib.SMTPResponseException(code, text)
-        facts = {"port": client.local_port, "window": [begin, int(time.time())]}
+        end = time.time()
+        facts = {"port": client.local_port, "window": [int(begin), int(end)],
+                 "moment": [begin, end]}
         return text.decode("utf-8", "replace"), facts
     finally:
         try:

@@ -12,6 +12,7 @@ import inside
 import ipaddress
 import json
 import milter
+import re
 import sink
 
 SMTP_PORT, ALT_PORT = 10025, 10026
@@ -55,12 +56,49 @@ class Scene:
             "arrival_time": {"~in": facts["window"]},
             "client_address": str(ipaddress.ip_address(message.bind)),
             "client_port": facts["port"],
+            "arrival_usec": {"~moment": facts["moment"]} if "moment" in facts else
+                            {"~in": [0, 999999]},
             "helo_name": message.helo,
             "flags": self.smtp_flags(message),
         })
         if message.xclient:
             self.xclient_fields(message, fields)
         return fields
+
+    def delay(self, address, answer):
+        """How this MTA keeps the sink's answer: the reason of the message, that of the recipient,
+        and the status code."""
+        raise NotImplementedError
+
+    def outcome(self, fields):
+        """What one attempt makes of the recipients: the sink's answers decide."""
+        left, done, reasons, classes = [], [], [], []
+        for rcpt in fields["recipients"]:
+            answer, reason_class = sink.reply_to(rcpt["address"])
+            if answer.startswith(("250", "550")):
+                done.append(rcpt["address"])
+                continue
+            if rcpt["address"].endswith("@refused.example"):
+                reason_class = "refused"
+            elif rcpt["address"].endswith("@dns.example"):
+                reason_class = "dns"
+            whole, own, code = self.delay(rcpt["address"], answer)
+            rcpt = dict(rcpt, delay_reason=own)
+            if code:
+                rcpt["dsn_code"] = code
+            left.append(rcpt)
+            reasons.append(whole)
+            classes.append(reason_class)
+        fields["recipients"], fields["recipients_done"] = left, done
+        if left:
+            fields["reason"] = {"~one": reasons}
+            fields["reason_class"] = {"~one": classes}
+
+    @staticmethod
+    def status(answer):
+        """The enhanced status code of a reply, if it has one."""
+        m = re.match(r"\d\d\d[ -](\d\.\d\.\d+)", answer)
+        return m.group(1) if m else None
 
     @staticmethod
     def recipient(message, address):

@@ -22,23 +22,23 @@ REPLIES = {
     "block": ("451 4.7.1 Service unavailable; Client host blocked using bl.lab.example; %s",
               "blocklist"),
     "dns": ("450 4.4.3 %s: host name lookup failure, try again later", "dns"),
-    "multi": ("450-4.2.0 %s first line\r\n450 4.2.0 second line", None),
-    "bare": ("451 %s no enhanced code here", None),
-    "utf8": ("450 4.2.1 %s za\u017c\u00f3\u0142\u0107 g\u0119\u015bl\u0105", None),
-    "esc": ("450 4.2.1 %s \x1b[31mred\x1b[0m \x07bell", None),
+    "multi": ("450-4.2.0 %s first line\r\n450 4.2.0 second line", "other"),
+    "bare": ("451 %s no enhanced code here", "other"),
+    "utf8": ("450 4.2.1 %s za\u017c\u00f3\u0142\u0107 g\u0119\u015bl\u0105", "other"),
+    "esc": ("450 4.2.1 %s \x1b[31mred\x1b[0m \x07bell", "other"),
 }
 DEFAULT = "450 4.2.1 %s: mailbox busy, come back later"
 
 
 def reply_to(address):
-    """The sink's answer to RCPT TO:<address>, and the class of its text (None: not checked)."""
+    """The sink's answer to RCPT TO:<address>, and the class of delay that its text is."""
     local = address.lower().lstrip('"')
     if local.startswith("ok"):
         return "250 2.1.5 fine", None
     if local.startswith("bad"):
         return "550 5.1.1 %s: no such user here" % address, None
     kind = re.match(r"defer-([a-z0-9]+)", local)
-    text, reason_class = REPLIES.get(kind.group(1) if kind else "", (DEFAULT, None))
+    text, reason_class = REPLIES.get(kind.group(1) if kind else "", (DEFAULT, "other"))
     return text % address, reason_class
 
 
