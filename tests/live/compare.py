@@ -26,7 +26,6 @@ STATES = ("receiving", "corrupt", "active", "held", "deferred", "incoming")
 NOT_STORED = {
     "arrival_usec": {"sendmail": "T holds whole seconds"},
     "recipients_done": {"sendmail": "done recipients vanish from the control file"},
-    "auth_method": {},
     "local_user": {"postfix": "only the number stands in the Received line"},
     "local_uid": {"sendmail": "the owner of the file does not prove the login"},
     "attempts": {"postfix": "only the log knows"},
@@ -39,12 +38,8 @@ NOT_STORED = {
     "hold_reason": {"postfix": "only the log says why", "exim": "only the log says why"},
 }
 
-# A decoded header has its bytes beside it only where they are no text.
-SELDOM_64 = {"from_b64": "no such header was sent", "to_b64": "no such header was sent"}
-
-
 def why_empty(field, mta):
-    return NOT_STORED.get(field, {}).get(mta) or SELDOM_64.get(field)
+    return NOT_STORED.get(field, {}).get(mta)
 
 
 class Score:

@@ -611,8 +611,8 @@ def parse_bp(text):
     """exim -bp: age, size, id, sender, marks; then the recipients, D before those done."""
     out, current = {}, None
     for line in text.splitlines():
-        m = re.match(r"\s*\d+[mhd]\s+(\S+)?\s+(\S{16}|\S{23}) <(.*?)>( \(\S+\))?( \*\*\* frozen \*\*\*)?$",
-                     line)
+        m = re.match(r"\s*\d+[mhd]\s+(\S+)?\s+(\S{16}|\S{23}) <(.*?)>( \(\S+\))?"
+                     r"( \*\*\* frozen \*\*\*)?$", line)
         if m:
             current = {"size": m.group(1), "sender": m.group(3), "frozen": bool(m.group(5)),
                        "recipients": [], "recipients_done": []}

@@ -280,6 +280,8 @@ def common(utf8):
                             b"no blank, odd case").decode()}}))
     add(Message("from-encoded", from_=(b"=?utf-8?q?J=C3=BCrgen?= <j@s.example>",
                                        "Jürgen <j@s.example>")))
+    add(Message("names-latin1", from_=(b"J\xfcrgen <j@s.example>", "J\ufffdrgen <j@s.example>"),
+                to=(b"Kl\xe4re <k@r.example>", "Kl\ufffdre <k@r.example>")))
     add(Message("to-folded", to=(b"one@r.example,\r\n two@r.example,\r\n\tthree@r.example",
                                  "one@r.example, two@r.example,\tthree@r.example")))
     add(Message("to-none", to=None))
