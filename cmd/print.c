@@ -460,10 +460,19 @@ static void lay_out(struct table *t)
             t->width[i] = FLEXIBLE_PAD;
 }
 
-/* Append the first `width` columns of a cell; the last of them says that more follows. */
-static void cut(struct text *line, const char *p, size_t n, size_t width)
+/* How much of a cell's end counts what it does not name: " +12". It is worth more than the letters before it. */
+static size_t tail_of(const char *p, size_t n, size_t width)
 {
-    size_t used = 0, i = 0;
+    const char *blank = memrchr(p, ' ', n);
+    size_t tail = blank && blank[1] == '+' ? n - (size_t)(blank - p) : 0;
+
+    return tail < width / 2 ? tail : 0;
+}
+
+/* Append a cell cut to `width` columns, with a sign that more follows. */
+static void cut(struct text *line, const char *p, size_t whole, size_t width)
+{
+    size_t tail = tail_of(p, whole, width), n = whole - tail, used = tail, i = 0;
     uint32_t c;
 
     while (i < n) {
@@ -476,6 +485,7 @@ static void cut(struct text *line, const char *p, size_t n, size_t width)
     }
     text_add(line, p, i);
     text_put(line, "\xe2\x80\xa6");
+    text_add(line, p + n, tail);
     text_pad(line, width - used - 1);
 }
 

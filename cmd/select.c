@@ -202,8 +202,7 @@ static void open_list(struct selection *s, const struct lq_spools *list)
             report(REPORT_UNREADABLE, "%s", err.text);
             continue;
         }
-        report(REPORT_NOTE, "%s (%s, found by %s)", lq_queue_dir(queue), lq_queue_mta(queue),
-               lq_spools_origin(list, i));
+        report(REPORT_NOTE, "%s (%s; %s)", lq_queue_dir(queue), lq_queue_mta(queue), lq_spools_origin(list, i));
         take(s, queue);
     }
 }
@@ -224,7 +223,9 @@ static void open_found(struct selection *s)
         open_list(s, list);
         lq_spools_free(list);
     }
-    if (found == 0)
+    if (found == 0 && s->mtas.n == 1)
+        report(REPORT_FAILED, "no queue of %s found on this machine; name one with --spool DIR", s->mtas.items[0]);
+    else if (found == 0)
         report(REPORT_FAILED, "no mail queue found on this machine; name one with --spool DIR");
 }
 
