@@ -25,6 +25,8 @@ size_t listing_count(const struct spool *sp);
 const struct ref *listing_ref(const struct spool *sp, size_t i);
 uint64_t listing_troubles(const struct spool *sp);
 const char *listing_trouble(const struct spool *sp, size_t i);
+/* Put the troubles in order; once nobody adds any. */
+void listing_settle(struct spool *sp);
 
 /* --- reading.c: one message, section by section --- */
 

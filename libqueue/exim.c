@@ -313,16 +313,6 @@ static void walk_queue(struct walk *w, const char *prefix, const char *kind, con
     w->denied = denied;
 }
 
-static int denied(const struct spool *sp, struct lq_error *err)
-{
-    struct stat st;
-    const struct passwd *owner = fstatat(sp->fd, "input", &st, 0) == 0 ? getpwuid(st.st_uid) : NULL;
-
-    if (!owner)
-        return error_set(err, LQ_EACCES, "%s/input: no right to read it; become root", sp->root);
-    return error_set(err, LQ_EACCES, "%s/input: no right to read it; become root or %s", sp->root, owner->pw_name);
-}
-
 static int list(struct spool *sp, unsigned sections, struct lq_error *err)
 {
     struct walk w = { .sp = sp };
@@ -344,7 +334,7 @@ static int list(struct spool *sp, unsigned sections, struct lq_error *err)
     if (queues->full)
         spool_trouble(sp, "%s: more than %d directories: some may be queues that are not shown", sp->root, (int)QUEUES_MAX);
     free_queues(queues);
-    return w.opened == 0 && w.denied > 0 ? denied(sp, err) : LQ_OK;
+    return w.opened == 0 && w.denied > 0 ? file_denied(sp->fd, "input", sp->root, err) : LQ_OK;
 }
 
 /* --- from names to messages --- */
@@ -637,17 +627,6 @@ static const struct entry *data_entry(struct reading *rd, struct entry *made)
     return make_entry(rd, key, key->dir, PART_DATA, made) ? made : NULL;
 }
 
-static void set_identity(struct lq_record *r, const struct stat *st)
-{
-    char text[96];
-    int64_t usec = record_is_set(r, LQ_ARRIVAL_USEC) ? r->value[LQ_ARRIVAL_USEC].number : 0;
-    int n = snprintf(text, sizeof(text), "%lld.%06lld-%llx:%llu", (long long)r->value[LQ_ARRIVAL_TIME].number,
-                     (long long)usec, (unsigned long long)st->st_dev, (unsigned long long)st->st_ino);
-
-    if (record_is_set(r, LQ_ARRIVAL_TIME) && n > 0 && (size_t)n < sizeof(text))
-        record_set_text(r, LQ_IDENTITY, text, (size_t)n);
-}
-
 static void data_missing(struct reading *rd, const struct entry *key, const struct entry *data)
 {
     /* -D goes first when a message is done, so -H is gone at once, too. */
@@ -684,7 +663,7 @@ static void read_data(struct reading *rd, const struct entry *key)
         record_broken(r, SEC_SIZE);
         return;
     }
-    set_identity(r, &st);
+    record_set_identity(r, st.st_dev, st.st_ino);
     if (spool_locked(rd->spool, st.st_dev, st.st_ino))
         record_set_state(r, STATE_ACTIVE);
     if (st.st_size < before) {

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -79,6 +80,15 @@ enum file_result file_open_dir(int dirfd, const char *name, int *fd)
         return errno == ENOTDIR ? FILE_ODD : from_errno();
     *fd = f;
     return FILE_OK;
+}
+
+int file_denied(int dirfd, const char *name, const char *shown, struct lq_error *err)
+{
+    struct stat st;
+    const struct passwd *owner = fstatat(dirfd, *name ? name : ".", &st, 0) == 0 && st.st_uid != 0 ? getpwuid(st.st_uid) : NULL;
+
+    return error_set(err, LQ_EACCES, "%s: no right to read it; become root%s%s", shown, owner ? " or " : "",
+                     owner ? owner->pw_name : "");
 }
 
 const char *file_result_text(enum file_result r)

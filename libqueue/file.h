@@ -27,6 +27,11 @@ enum file_result file_stat(int dirfd, const char *name, struct stat *st);
  * root (or nobody but the caller, when not root) owns it: directories that configuration names may be links.
  */
 enum file_result file_open_dir(int dirfd, const char *name, int *fd);
+/*
+ * The error of a directory that we may not read: "permission denied" helps nobody at night, the name of who may read does.
+ * name is below dirfd, shown is what the sentence calls it. Answers LQ_EACCES.
+ */
+int file_denied(int dirfd, const char *name, const char *shown, struct lq_error *err);
 /* "permission denied", "not a regular file", … for a sentence; uses errno for FILE_FAILED. */
 const char *file_result_text(enum file_result r);
 

@@ -225,9 +225,9 @@ int lq_record_json(const struct lq_record *r, uint64_t fields, struct lq_str *ou
     for (unsigned f = 0; f < LQ_FIELD_COUNT && !b->failed; f++)
         if (fields >> f & 1)
             add_field(b, r, (enum lq_field)f);
-    buf_add_char(b, '}');
+    buf_add(b, "}", sizeof("}"));
     if (b->failed)
         return error_memory(err);
-    *out = (struct lq_str){ b->p, b->n };
+    *out = (struct lq_str){ b->p, b->n - 1 };
     return LQ_OK;
 }

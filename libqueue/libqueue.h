@@ -217,7 +217,8 @@ struct lq_scan_opts {
 };
 
 /**
- * List the queue's messages and begin to read them. q and the filter must outlive the scan.
+ * List the queue's messages and begin to read them. q and the filter must outlive the scan. The scan keeps a descriptor open for
+ * each directory of the queue; where the process may not have as many, its soft RLIMIT_NOFILE is raised to the hard one.
  * LQ_OK; LQ_EACCES, LQ_EIO when the queue itself cannot be listed; LQ_ENOMEM.
  */
 LQ_API int lq_scan_begin(struct lq_scan **out, struct lq_queue *q, const struct lq_scan_opts *opts,
@@ -274,7 +275,7 @@ typedef int lq_write_fn(void *ctx, const void *p, size_t n);
 
 /**
  * Write the message as it would be sent (RFC 5322, CRLF line ends): header, empty line, body.
- * rec: a record of a scan of q that is still alive. Files are opened anew; when they changed
+ * rec: a record of a scan of q that is still alive; ask LQ_IDENTITY of that scan: files are opened anew, and when they changed
  * identity meanwhile, LQ_ENOENT. LQ_OK; LQ_EIO; LQ_EACCES; LQ_EINVAL when the file is too damaged to rebuild (what could be is written first).
  */
 LQ_API int lq_message_eml(struct lq_queue *q, const struct lq_record *rec, lq_write_fn *write, void *ctx,

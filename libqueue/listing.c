@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
@@ -64,11 +65,41 @@ void spool_trouble(struct spool *sp, const char *fmt, ...)
     free(text);
 }
 
+static int by_text(const void *x, const void *y)
+{
+    const char *const *a = x, *const *b = y;
+
+    return *a && *b ? strcmp(*a, *b) : (*a != NULL) - (*b != NULL);
+}
+
+/* Directories come in no order, and threads report as they go: the reader shall see one order all the same. */
+void listing_settle(struct spool *sp)
+{
+    struct listing *l = sp->listing;
+    size_t n = l->trouble_count < TROUBLES_MAX ? (size_t)l->trouble_count : TROUBLES_MAX;
+
+    if (n > 1)
+        qsort(l->troubles, n, sizeof(l->troubles[0]), by_text);
+}
+
+/* One descriptor a directory: a deeply hashed queue has thousands, and the usual soft limit is 1,024. */
+static bool allow_more_files(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= limit.rlim_max)
+        return false;
+    limit.rlim_cur = limit.rlim_max;
+    return setrlimit(RLIMIT_NOFILE, &limit) == 0;
+}
+
 enum file_result spool_add_dir(struct spool *sp, const char *path, const char *queue_name, unsigned tag, size_t *index)
 {
     struct spool_dir dir = { .tag = tag }, *dirs;
     enum file_result r = file_open_dir(sp->fd, *path ? path : ".", &dir.fd);
 
+    if (r == FILE_FAILED && errno == EMFILE && allow_more_files())
+        r = file_open_dir(sp->fd, *path ? path : ".", &dir.fd);
     if (r != FILE_OK) {
         if (r != FILE_GONE)
             spool_trouble(sp, "cannot read directory %s/%s: %s", sp->root, path,
@@ -343,8 +374,12 @@ int listing_begin(struct spool *sp, struct lq_queue *q, unsigned sections, struc
         read_locks(sp->listing);
     if (rc == LQ_OK && (sp->listing->failed || sort(sp) < 0 || group(sp) < 0))
         rc = error_memory(err);
-    if (rc == LQ_OK && !q->live)
+    if (rc == LQ_OK && !q->live) {
         q->now = last_change(sp);
+        sp->clock = q->now;     /* what was being received when it stopped is not abandoned because years passed */
+    }
+    if (rc == LQ_OK)
+        listing_settle(sp);
     if (rc != LQ_OK)
         listing_end(sp);
     return rc;

@@ -178,15 +178,6 @@ static void note_owner(struct spool *sp, size_t dir)
     }
 }
 
-static int denied(struct spool *sp, const char *queue, struct lq_error *err)
-{
-    struct stat st;
-    struct passwd *pw = fstatat(sp->fd, queue, &st, 0) == 0 && st.st_uid != 0 ? getpwuid(st.st_uid) : NULL;
-
-    return error_set(err, LQ_EACCES, "%s: no right to read the queue: become root%s%s", sp->root, pw ? " or " : "",
-                     pw ? pw->pw_name : "");
-}
-
 static int list(struct spool *sp, unsigned sections, struct lq_error *err)
 {
     size_t first, read = 0;
@@ -209,7 +200,7 @@ static int list(struct spool *sp, unsigned sections, struct lq_error *err)
             return error_memory(err);
         read++;
     }
-    return read == 0 && refused ? denied(sp, refused, err) : LQ_OK;
+    return read == 0 && refused ? file_denied(sp->fd, refused, sp->root, err) : LQ_OK;
 }
 
 /* --- grouping --- */

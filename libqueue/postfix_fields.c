@@ -398,20 +398,6 @@ static void set_size(struct postfix_file *f)
         record_set_number(f->rec, LQ_MESSAGE_SIZE, (int64_t)f->st->st_size);
 }
 
-static void set_identity(struct postfix_file *f)
-{
-    int64_t seconds, usec = 0;
-    char text[100];
-    int n;
-
-    if (!(f->rd->want & LQ_FIELD_BIT(LQ_IDENTITY)) || !lq_record_number(f->rec, LQ_ARRIVAL_TIME, &seconds))
-        return;
-    lq_record_number(f->rec, LQ_ARRIVAL_USEC, &usec);
-    n = snprintf(text, sizeof(text), "%" PRId64 ".%06" PRId64 "-%llx:%llu", seconds, usec,
-                 (unsigned long long)f->st->st_dev, (unsigned long long)f->st->st_ino);
-    record_set_text(f->rec, LQ_IDENTITY, text, (size_t)n);
-}
-
 /* A redirect sends all of it elsewhere; the recipient is then what it was before. */
 static void redirect(struct postfix_file *f, struct rcpt_list *list)
 {
@@ -445,7 +431,8 @@ void postfix_fields(struct postfix_file *f)
     set_arrival(f);
     set_next_attempt(f);
     set_size(f);
-    set_identity(f);
+    if (f->rd->want & LQ_FIELD_BIT(LQ_IDENTITY))
+        record_set_identity(f->rec, f->st->st_dev, f->st->st_ino);
     finish_recipients(f);
     if (f->dir == PF_CORRUPT && f->rec->problems.n == 0)
         postfix_problem(f, "set aside as corrupt by Postfix");

@@ -4,9 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,17 +61,6 @@ static bool usual(const struct lq_backend *b, int fd)
     return false;
 }
 
-/* "permission denied" helps nobody at night; the name of who may read does. */
-static int denied(const char *dir, struct lq_error *err)
-{
-    struct stat st;
-    const struct passwd *owner = stat(dir, &st) == 0 && st.st_uid != 0 ? getpwuid(st.st_uid) : NULL;
-
-    if (!owner)
-        return error_set(err, LQ_EACCES, "%s: no right to read it; become root", dir);
-    return error_set(err, LQ_EACCES, "%s: no right to read it; become root or %s", dir, owner->pw_name);
-}
-
 static int open_root(const char *dir, int *fd, struct lq_error *err)
 {
     *fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
@@ -84,7 +71,7 @@ static int open_root(const char *dir, int *fd, struct lq_error *err)
     if (errno == ENOTDIR)
         return error_set(err, LQ_ENOENT, "%s: not a directory", dir);
     if (errno == EACCES || errno == EPERM)
-        return denied(dir, err);
+        return file_denied(AT_FDCWD, dir, dir, err);
     return error_set(err, LQ_EIO, "%s: %s", dir, strerror(errno));
 }
 

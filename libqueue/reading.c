@@ -158,12 +158,8 @@ static bool found_again(struct reading *rd, unsigned sections)
     *ref = (struct ref){ kept, (uint32_t)n, false };
     rd->ref = ref;
     rd->vanished = false;
-    r->set = 0;
-    r->problems.n = r->files.n = 0;
-    r->broken = 0;
-    r->flags = 0;
-    r->state = STATE_NONE;
-    rd->headers.n = 0;
+    record_restart(r);
+    buf_reset(&rd->headers, KEEP);
     name_fields(rd);
     read_sections(rd, sections);
     return !rd->vanished;

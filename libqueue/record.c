@@ -95,6 +95,13 @@ void record_reset(struct lq_record *r)
     *r = kept;
 }
 
+void record_restart(struct lq_record *r)
+{
+    *r = (struct lq_record){
+        .arena = r->arena, .json = r->json, .recipients = emptied(r->recipients), .done = emptied(r->done), .have = SEC_NAME,
+    };
+}
+
 void record_done(struct lq_record *r)
 {
     arena_done(&r->arena);
@@ -196,6 +203,20 @@ struct lq_hop *record_add_hop(struct lq_record *r)
     r->hops = hops;
     memset(&hops[r->hop_count], 0, sizeof(*hops));
     return &hops[r->hop_count++];
+}
+
+void record_set_identity(struct lq_record *r, dev_t dev, ino_t ino)
+{
+    int64_t seconds, usec = 0;
+    char text[100];
+    int n;
+
+    if (!lq_record_number(r, LQ_ARRIVAL_TIME, &seconds) ||
+        (!lq_record_number(r, LQ_ARRIVAL_USEC, &usec) && r->broken & SEC_CONTROL))
+        return;
+    n = snprintf(text, sizeof(text), "%lld.%06lld-%llx:%llu", (long long)seconds, (long long)usec, (unsigned long long)dev,
+                 (unsigned long long)ino);
+    record_set_text(r, LQ_IDENTITY, text, (size_t)n);
 }
 
 void record_flag(struct lq_record *r, enum flag f)

@@ -5,6 +5,8 @@
 #ifndef RECORD_H
 #define RECORD_H
 
+#include <sys/types.h>
+
 #include "arena.h"
 #include "buf.h"
 #include "bytes.h"
@@ -101,6 +103,8 @@ struct lq_record {
 /* Empty, ready for the next message; keeps the memory. */
 void record_reset(struct lq_record *r);
 void record_done(struct lq_record *r);
+/* Forget the fields, not the memory: the message is read once more, and what was allocated meanwhile stays. */
+void record_restart(struct lq_record *r);
 
 /* A value is copied; longer than RECORD_TEXT_MAX is cut and a problem. The first value stays: later calls for the same field are ignored. */
 void record_set_text(struct lq_record *r, enum lq_field f, const void *p, size_t n);
@@ -116,6 +120,11 @@ bool record_is_set(const struct lq_record *r, enum lq_field f);
 struct lq_recipient *record_add_recipient(struct lq_record *r, struct rcpt_list *list);
 struct lq_hop *record_add_hop(struct lq_record *r);
 void record_flag(struct lq_record *r, enum flag f);
+/*
+ * identity: the arrival to the microsecond and the inode of the part that the MTA never rewrites, "1795303390.038558-fe00:11020797".
+ * Not set while the arrival is not known exactly: what is compared later must not rest on a guess.
+ */
+void record_set_identity(struct lq_record *r, dev_t dev, ino_t ino);
 /* Keep the state that comes first in enum state. */
 void record_set_state(struct lq_record *r, enum state s);
 /* A sentence about damage: which file, where, why. Does not by itself make a section broken. */

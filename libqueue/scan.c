@@ -216,6 +216,7 @@ static void add_counts(struct lq_scan *s)
         s->stats.undecided += s->workers[i].counts.undecided;
     }
     s->stats.troubles = listing_troubles(&s->sp);
+    listing_settle(&s->sp);
 }
 
 static void join(struct lq_scan *s)

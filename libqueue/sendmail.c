@@ -390,31 +390,11 @@ static void read_size(struct reading *rd)
     }
 }
 
-/* Arrival and the inode of the body, which sendmail never rewrites (8.17). */
-static void set_identity(struct reading *rd)
-{
-    struct lq_record *r = rd->rec;
-    char text[80];
-    int64_t arrival;
-    int n;
-
-    if (!r->scratch[NOTE_HAS_DF] || !lq_record_number(r, LQ_ARRIVAL_TIME, &arrival))
-        return;
-    n = snprintf(text, sizeof(text), "%lld.000000-%llx:%llu", (long long)arrival,
-                 (unsigned long long)r->scratch[NOTE_DEV],
-                 (unsigned long long)r->scratch[NOTE_INO]);
-    record_set_text(r, LQ_IDENTITY, text, (size_t)n);
-}
-
 static void read_message(struct reading *rd, unsigned sections)
 {
     struct lq_record *r = rd->rec;
 
     if (sections & SEC_CONTROL) {
-        /* A message that moved is read a second time into the same record. */
-        r->recipients.n = r->recipients.counted = 0;
-        memset(r->scratch, 0, sizeof(r->scratch));
-        r->scratch_text[0] = (struct lq_str){ NULL, 0 };
         if (rd->ref->entries[0].role == ROLE_DF)
             read_orphan(rd);
         else
@@ -422,8 +402,9 @@ static void read_message(struct reading *rd, unsigned sections)
     }
     if (sections & SEC_SIZE && !rd->vanished)
         read_size(rd);
-    if (wants(rd, LQ_IDENTITY))
-        set_identity(rd);
+    /* sendmail never rewrites a body (8.17). */
+    if (wants(rd, LQ_IDENTITY) && r->scratch[NOTE_HAS_DF])
+        record_set_identity(r, (dev_t)r->scratch[NOTE_DEV], (ino_t)r->scratch[NOTE_INO]);
 }
 
 /* --- again --- */

@@ -395,19 +395,6 @@ static struct sendmail_home *next_home(const struct sendmail_places *own)
     return next;
 }
 
-/* Who may read what we may not: the owner of a directory below the root. */
-static int nothing_readable(struct spool *sp, const char *path, struct lq_error *err)
-{
-    struct stat st;
-    const struct passwd *owner =
-        fstatat(sp->fd, *path ? path : ".", &st, 0) == 0 ? getpwuid(st.st_uid) : NULL;
-
-    if (owner && owner->pw_uid == 0)
-        owner = NULL;
-    return error_set(err, LQ_EACCES, "%s%s%s: no right to read it; become root%s%s", sp->root,
-                     *path ? "/" : "", path, owner ? " or " : "", owner ? owner->pw_name : "");
-}
-
 int sendmail_list(struct spool *sp, unsigned sections, struct lq_error *err)
 {
     struct sendmail_places *own = sp->own;
@@ -421,7 +408,7 @@ int sendmail_list(struct spool *sp, unsigned sections, struct lq_error *err)
         return error_memory(err);
     r = walk_home(sp, 0, &failed);
     if (r == FILE_DENIED)
-        return nothing_readable(sp, "", err);
+        return file_denied(sp->fd, "", sp->root, err);
     if (r != FILE_OK)
         return error_set(err, LQ_EIO, "%s: %s", sp->root, file_result_text(r));
     while (!failed && (home = next_home(own)) != NULL) {
@@ -434,7 +421,7 @@ int sendmail_list(struct spool *sp, unsigned sections, struct lq_error *err)
     if (failed)
         return error_memory(err);
     if (denied && own->readable == 0 && own->files == 0)
-        return nothing_readable(sp, own->homes[denied].path, err);
+        return file_denied(sp->fd, own->homes[denied].path, sp->root, err);
     return LQ_OK;
 }
 

@@ -916,7 +916,7 @@ START_TEST(without_rights)
     ck_assert_int_eq(lq_queue_open(&q, "sendmail", root, NULL, &err), LQ_OK);
     ck_assert_int_eq(lq_scan_begin(&scan, q, &opts, &err), LQ_EACCES);
     ck_assert_int_eq(seteuid(0), 0);
-    ck_assert_ptr_nonnull(strstr(err.text, "/q1: no right to read it; become root"));
+    ck_assert_ptr_nonnull(strstr(err.text, ": no right to read it; become root"));
     if (getpwuid(1))
         ck_assert_ptr_nonnull(strstr(err.text, getpwuid(1)->pw_name));
     lq_queue_close(q);
