@@ -179,8 +179,10 @@ bool listing_add(struct spool *sp, size_t dir, const char *name, size_t id_at, s
 
 /* --- order --- */
 
-struct order {                  /* the first 16 bytes of the id as two numbers decide most comparisons */
-    uint64_t high, low;
+enum { WORDS = 3 };             /* 24 bytes: the longest ids, Exim's of 23, whole */
+
+struct order {                  /* the first bytes of the id as numbers: they decide nearly all comparisons */
+    uint64_t words[WORDS];
     struct entry entry;
 };
 
@@ -209,10 +211,9 @@ static int by_order(const void *x, const void *y, void *dirs)
 {
     const struct order *a = x, *b = y;
 
-    if (a->high != b->high)
-        return a->high < b->high ? -1 : 1;
-    if (a->low != b->low)
-        return a->low < b->low ? -1 : 1;
+    for (size_t i = 0; i < WORDS; i++)
+        if (a->words[i] != b->words[i])
+            return a->words[i] < b->words[i] ? -1 : 1;
     return by_rest(&a->entry, &b->entry, dirs);
 }
 
@@ -226,7 +227,9 @@ static int sort(struct spool *sp)
     for (size_t i = 0; i < l->count; i++) {
         const struct entry *e = &l->entries[i];
 
-        order[i] = (struct order){ eight(e->id, e->id_len), e->id_len > 8 ? eight(e->id + 8, e->id_len - 8u) : 0, *e };
+        for (size_t w = 0; w < WORDS; w++)
+            order[i].words[w] = e->id_len > 8 * w ? eight(e->id + 8 * w, e->id_len - 8 * w) : 0;
+        order[i].entry = *e;
     }
     qsort_r(order, l->count, sizeof(*order), by_order, sp->dirs);
     for (size_t i = 0; i < l->count; i++)
