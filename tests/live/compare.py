@@ -11,13 +11,14 @@ import re
 # The fields of the record, in the order of its table; "a.b" is member b of the elements of list a.
 RECIPIENT = ("address", "delay_reason", "dsn_code", "orig_address")
 HOP = ("by", "from", "helo", "address", "with", "id", "time")
+DERIVED = ("received.trust", "origin_address", "origin_source", "origin_trust")
 FIELDS = (
     "schema host mta spool queue_name queue_id state arrival_time arrival_usec message_size "
     "data_size sender".split() + ["recipients." + m for m in RECIPIENT] +
     "recipients_done client_address client_port client_name helo_name protocol_name auth_user "
     "auth_method local_user local_uid attempts last_attempt next_attempt forced_expire "
     "bounce_reason hold_reason reason reason_class subject subject_b64 from from_b64 to to_b64 "
-    "message_id date".split() + ["received." + m for m in HOP] +
+    "message_id date".split() + ["received." + m for m in HOP] + list(DERIVED) +
     "flags identity problems files".split())
 
 STATES = ("receiving", "corrupt", "active", "held", "deferred", "incoming")
@@ -39,6 +40,8 @@ NOT_STORED = {
 }
 
 def why_empty(field, mta):
+    if field in DERIVED:
+        return "no MTA stores it: derived from the chain and from whom one trusts"
     return NOT_STORED.get(field, {}).get(mta)
 
 
@@ -216,7 +219,7 @@ def compare(score, truth, record, spool):
     _one(score, "problems", fields.get("problems", {"~one": [None, []]}),
          record.get("problems"), where)
     skip = {"schema", "host", "mta", "spool", "queue_id", "data_size", "problems", "identity",
-            "files"}
+            "files", *DERIVED}
     for name in FIELDS:
         if "." not in name and name not in skip and name not in LISTS:
             if name == "arrival_usec" and "~moment" in (fields.get(name) or ()):
