@@ -18,8 +18,11 @@ struct lq_queue {
 
 struct listing;
 
-/* List the queue anew into *sp, which stays where it is and is emptied by listing_end(). */
-int listing_begin(struct spool *sp, struct lq_queue *q, unsigned sections, struct lq_error *err);
+/*
+ * List the queue anew into *sp, which stays where it is and is emptied by listing_end(). Names whose id the filter (NULL: none) rules
+ * out are passed over: a few ids of a full queue need no memory and no sorting.
+ */
+int listing_begin(struct spool *sp, struct lq_queue *q, unsigned sections, const struct lq_filter *filter, struct lq_error *err);
 void listing_end(struct spool *sp);
 size_t listing_count(const struct spool *sp);
 const struct ref *listing_ref(const struct spool *sp, size_t i);
@@ -54,6 +57,8 @@ uint64_t filter_fields(const struct lq_filter *f);
  * Decide with what the record holds. TRI_UNKNOWN with *need != 0: read those sections and ask again; with *need == 0 the
  * message cannot be decided.
  */
+/* False when no message of this id can be selected. */
+bool filter_may_have(const struct lq_filter *f, const char *id, size_t n);
 enum tri filter_eval(const struct lq_filter *f, const struct lq_record *r, struct filter_state *state, unsigned *need);
 
 /* Sections that must be read so that all these fields are known. */

@@ -625,6 +625,17 @@ uint64_t filter_fields(const struct lq_filter *f)
     return fields;
 }
 
+bool filter_may_have(const struct lq_filter *f, const char *id, size_t n)
+{
+    const struct node *group = f->groups[LQ_SEL_ID];
+    const struct ids *ids;
+
+    if (!group || f->root->kind != NODE_AND)
+        return true;
+    ids = &group->first->operand.ids;
+    return ids->n > 0 && ids->slots[id_slot(ids, id, n)] != NULL;
+}
+
 static enum tri eval(const struct node *n, const struct lq_record *r, struct filter_state *state, unsigned *need)
 {
     enum tri all, stop;

@@ -42,6 +42,7 @@ struct listing {
     pthread_mutex_t mutex;      /* workers report troubles, too */
     char *troubles[TROUBLES_MAX];
     uint64_t trouble_count;
+    const struct lq_filter *filter;     /* NULL: every name counts */
     bool failed;                /* out of memory while listing */
 };
 
@@ -156,6 +157,8 @@ bool listing_add(struct spool *sp, size_t dir, const char *name, size_t id_at, s
     struct entry *e;
     char *kept;
 
+    if (l->filter && !filter_may_have(l->filter, name + id_at, id_len))
+        return true;
     if (l->count == l->cap) {
         size_t cap = l->cap ? l->cap * 2 : 1024;
 
@@ -354,7 +357,7 @@ static int64_t last_change(const struct spool *sp)
 
 /* --- life --- */
 
-int listing_begin(struct spool *sp, struct lq_queue *q, unsigned sections, struct lq_error *err)
+int listing_begin(struct spool *sp, struct lq_queue *q, unsigned sections, const struct lq_filter *filter, struct lq_error *err)
 {
     int rc;
 
@@ -369,6 +372,7 @@ int listing_begin(struct spool *sp, struct lq_queue *q, unsigned sections, struc
     if (!sp->listing)
         return error_memory(err);
     pthread_mutex_init(&sp->listing->mutex, NULL);
+    sp->listing->filter = filter;
     rc = sp->backend->open ? sp->backend->open(sp, err) : LQ_OK;
     if (rc == LQ_OK)
         rc = sp->backend->list(sp, sections, err);

@@ -163,7 +163,7 @@ int64_t lq_queue_now(struct lq_queue *q)
     if (q->live)
         return clock;
     /* A listing notes it; only who asks before the first scan pays for one. */
-    if (q->now == 0 && listing_begin(&sp, q, SEC_NAME, NULL) == LQ_OK)
+    if (q->now == 0 && listing_begin(&sp, q, SEC_NAME, NULL, NULL) == LQ_OK)
         listing_end(&sp);
     return q->now > 0 && q->now < clock ? q->now : clock;
 }

@@ -304,7 +304,7 @@ int lq_scan_begin(struct lq_scan **out, struct lq_queue *q, const struct lq_scan
     s->want = opts->fields | (s->filter ? filter_fields(s->filter) : 0);
     s->threads = opts->threads == 0 ? THREADS_DEFAULT : opts->threads < THREADS_MAX ? opts->threads : THREADS_MAX;
     listed = fields_sections(s->want);
-    rc = listing_begin(&s->sp, q, listed, err);
+    rc = listing_begin(&s->sp, q, listed, s->filter, err);
     if (rc == LQ_OK) {
         s->total = listing_count(&s->sp);
         s->stats.listed = s->total;
