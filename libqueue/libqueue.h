@@ -234,7 +234,7 @@ LQ_API int lq_scan_next(struct lq_scan *s, const struct lq_record **rec, struct 
 
 /* Counts; whole once lq_scan_next() said LQ_END. */
 struct lq_scan_stats {
-    uint64_t listed;        /* messages found by name */
+    uint64_t listed;        /* messages found by name; where the filter names ids, those of them */
     uint64_t selected;
     uint64_t vanished;      /* gone between listing and reading, also at the second look */
     uint64_t undecided;     /* membership could not be decided: unreadable where the filter asked */

@@ -184,9 +184,9 @@ bool listing_add(struct spool *sp, size_t dir, const char *name, size_t id_at, s
 
 enum { WORDS = 3 };             /* 24 bytes: the longest ids, Exim's of 23, whole */
 
-struct order {                  /* the first bytes of the id as numbers: they decide nearly all comparisons */
+struct order {                  /* the first bytes of the id as numbers: they decide nearly all comparisons. 32 bytes: qsort moves them as such */
     uint64_t words[WORDS];
-    struct entry entry;
+    uint32_t at;                /* in the entries */
 };
 
 static uint64_t eight(const char *p, size_t n)
@@ -198,7 +198,7 @@ static uint64_t eight(const char *p, size_t n)
     return v;
 }
 
-static int by_rest(const struct entry *a, const struct entry *b, const struct spool_dir *dirs)
+static int by_entry(const struct entry *a, const struct entry *b, const struct spool_dir *dirs)
 {
     size_t n = a->id_len < b->id_len ? a->id_len : b->id_len;
     int d = memcmp(a->id, b->id, n);
@@ -210,34 +210,42 @@ static int by_rest(const struct entry *a, const struct entry *b, const struct sp
     return d ? d : strcmp(a->name, b->name);
 }
 
-static int by_order(const void *x, const void *y, void *dirs)
+static int by_order(const void *x, const void *y, void *ctx)
 {
+    const struct spool *sp = ctx;
     const struct order *a = x, *b = y;
 
     for (size_t i = 0; i < WORDS; i++)
         if (a->words[i] != b->words[i])
             return a->words[i] < b->words[i] ? -1 : 1;
-    return by_rest(&a->entry, &b->entry, dirs);
+    return by_entry(&sp->listing->entries[a->at], &sp->listing->entries[b->at], sp->dirs);
 }
 
 static int sort(struct spool *sp)
 {
     struct listing *l = sp->listing;
     struct order *order = malloc((l->count + 1) * sizeof(*order));
+    struct entry *sorted = malloc((l->count + 1) * sizeof(*sorted));
 
-    if (!order)
+    if (!order || !sorted || l->count > UINT32_MAX) {
+        free(order);
+        free(sorted);
         return -1;
+    }
     for (size_t i = 0; i < l->count; i++) {
         const struct entry *e = &l->entries[i];
 
         for (size_t w = 0; w < WORDS; w++)
             order[i].words[w] = e->id_len > 8 * w ? eight(e->id + 8 * w, e->id_len - 8 * w) : 0;
-        order[i].entry = *e;
+        order[i].at = (uint32_t)i;
     }
-    qsort_r(order, l->count, sizeof(*order), by_order, sp->dirs);
+    qsort_r(order, l->count, sizeof(*order), by_order, sp);
     for (size_t i = 0; i < l->count; i++)
-        l->entries[i] = order[i].entry;
+        sorted[i] = l->entries[order[i].at];
     free(order);
+    free(l->entries);
+    l->entries = sorted;
+    l->cap = l->count + 1;
     return 0;
 }
 
