@@ -692,6 +692,15 @@ static void prefer(struct parse *p, struct bytes name, bool conditional, size_t 
     }
 }
 
+/*
+ * A condition of mailer flags that no SMTP mailer of a stock configuration has: P marks Return-Path, which final delivery adds. The
+ * message goes out without that header (watched, 8.17 and 8.18).
+ */
+static bool for_final_delivery(struct bytes condition)
+{
+    return condition.n == 1 && condition.p[0] == 'P';
+}
+
 static void take_header(struct parse *p, struct bytes v)
 {
     struct bytes rest = bytes_skip(v, 1), name;
@@ -703,6 +712,8 @@ static void take_header(struct parse *p, struct bytes v)
         n = bytes_find(rest, '?');
         conditional = n > 0;
         v = bytes_skip(rest, n + 1);
+        if (for_final_delivery(bytes_from(rest.p, n)))
+            return;
     }
     n = bytes_find(v, ':');
     if (n == v.n) {

@@ -422,13 +422,6 @@ class Sendmail(scene.Scene):
             entry["fields"].update(entry["stopped"])
         self.listing()
 
-    def sent_bytes(self, truth):
-        """Return-Path is kept for mailers with the flag P, which those of SMTP do not have: it
-        belongs to the stored message, and only local delivery would show it."""
-        data = super().sent_bytes(truth)
-        path = b"Return-Path: <%s>\r\n" % truth["fields"]["sender"].encode()
-        return path + data if data else None
-
     def message_bytes(self, entry):
         """Sendmail has no command that prints a message."""
         return None

@@ -173,7 +173,7 @@ static const struct { const char *name, *text, *expected; } file_rows[] = {
       "$spc7.example.net\n${daemon_flags}\n${if_addr}192.0.2.25\n${auth_authen}alice@example.net\nS<alice@example.net>\n"
       "ZQQ314159+2Bx\nAalice+40example.net\n!\x01 7200\nQrfc822;Bob+2Btag@example.com\nrRFC822; bob@example.com\n"
       "RPNSFD:<bob@example.com>\nrRFC822; carol@example.org\nRPN:<carol@example.org>\nrRFC822; \"odd: name\"@example.org\n"
-      "RPFD:<\"odd: name\"@example.org>\nH?P?Return-Path: <\x81g>\nH??Received: from pc7.example.net (client.example.net [192.0.2.10])\n"
+      "RPFD:<\"odd: name\"@example.org>\nH??Return-Path: <\x81g>\nH??Received: from pc7.example.net (client.example.net [192.0.2.10])\n"
       "\tby mx.example.com (8.17.1.9/8.17.1.9) with ESMTPSA id 629EPaQe004717;\n\tMon, 9 Mar 2026 14:25:36 GMT\n"
       "H?D?Date: Mon, 9 Mar 2026 14:25:36 GMT\nH??From: \"Alice A.\" <alice@example.net>\nH??To: bob@example.com, carol@example.org\n"
       "H??Subject: \xC3\xFF\x89tude no. 1\nH??Message-ID: <m1@example.net>\nH??X-Empty:\nH??Bcc: secret@example.com\n.\n",
@@ -198,7 +198,7 @@ static const struct { const char *name, *text, *expected; } file_rows[] = {
     { "bounce",
       "V8\nT1773066600\nK1773066601\nN1\nMDeferred: Connection timed out with mail.example.net.\nFrs\n$_localhost\n$r\n$slocalhost\n"
       "SMAILER-DAEMON\nMDeferred: Connection timed out with mail.example.net.\nrRFC822; ivan@example.net\nRPF:<ivan@example.net>\n"
-      "H?P?Return-Path: <\x81g>\nH?F?From: Mail Delivery Subsystem <MAILER-DAEMON>\nH?x?Full-Name: Mail Delivery Subsystem\n.\n",
+      "H??Return-Path: <\x81g>\nH?F?From: Mail Delivery Subsystem <MAILER-DAEMON>\nH?x?Full-Name: Mail Delivery Subsystem\n.\n",
       WHOLE "sender=\nflag=bounce\nflag=local\n!helo\n!protocol\n!client\n!local_user\nReturn-Path: <>\n!Full-Name\n"
       "reason_class=timeout\n!  orig\n" },
     { "submission",
@@ -207,11 +207,11 @@ static const struct { const char *name, *text, *expected; } file_rows[] = {
       WHOLE "local_user=judy\nflag=local\nsender=judy\nrcpt=bob@example.com\n!client\n!protocol\n!auth_user\n" },
     { "V2",
       "V2\nT0853000000\nK0\nN0\nI8/1/4711\n$rESMTP\n$srelay.example.net\n$_relay.example.net [192.0.2.77]\nS<kate@example.net>\n"
-      "RPFD:<leo@example.com>\nH?P?Return-Path: kate@example.net\nHReceived: from relay.example.net\n\tby mx.example.com; Fri, 10 Jan 1997 20:26:40 GMT\n"
+      "RPFD:<leo@example.com>\nH??Return-Path: kate@example.net\nHReceived: from relay.example.net\n\tby mx.example.com; Fri, 10 Jan 1997 20:26:40 GMT\n"
       "HSubject: V2 has no question marks here\n.\n",
       WHOLE "arrival_time=853000000\nrcpt=leo@example.com\nsubject=V2 has no question marks here\nhop=mx.example.com\nclient_address=192.0.2.77\n" },
     { "V0", "P30044\nT0757382400\nDdfAAA12345\n$rSMTP\n$srelay.example.net\n$_relay.example.net [192.0.2.77]\nS<kate@example.net>\n"
-      "R<leo@example.com>\nH?P?Return-Path: kate@example.net\nHSubject: V0\n",
+      "R<leo@example.com>\nH??Return-Path: kate@example.net\nHSubject: V0\n",
       WHOLE "rcpt=leo@example.com\nsubject=V0\n!attempts\n" },
     { "V0 has no flags", "T1\nS<a@b>\nRPFD:<a@b>\nHSubject: x\n", WHOLE "rcpt=PFD:<a@b>\n" },
     { "V0 names the controlling user alone", "T1\nCkate\nS<a@b>\nRx@y\nHSubject: x\n", WHOLE "rcpt=x@y\n!  orig\n" },
@@ -223,17 +223,19 @@ static const struct { const char *name, *text, *expected; } file_rows[] = {
     { "old accepted records", "V8\nT1\nDdf1\nEx@y\nL5\nS<a@b>\nRP:<x@y>\n.\n", WHOLE },
     { "CRLF", "V8\r\nT1\r\nS<a@b>\r\nRP:<x@y>\r\nH??Subject: x\r\n\tfolded\r\n.\r\n",
       WHOLE "sender=a@b\nrcpt=x@y\nSubject: x\n\tfolded\n" },
-    { "null sender", "V8\nT1\nS<>\nRP:<x@y>\nH?P?Return-Path: <\x81g>\n.\n", WHOLE "sender=\nflag=bounce\nReturn-Path: <>\n" },
+    { "null sender", "V8\nT1\nS<>\nRP:<x@y>\nH??Return-Path: <\x81g>\n.\n", WHOLE "sender=\nflag=bounce\nReturn-Path: <>\n" },
     { "MAILER-DAEMON of another host", "V8\nT1\nSMAILER-DAEMON\nRP:<x@y>\n.\n", WHOLE "sender=MAILER-DAEMON\n!flag=bounce\n" },
     { "addresses with colons and programs", "V8\nT1\nSa\nRPFD:|/usr/bin/x -a:b\nRP::include:/l\nRP:/var/mail/x\n.\n",
       WHOLE "sender=a\nrcpt=|/usr/bin/x -a:b\nrcpt=:include:/l\nrcpt=/var/mail/x\n" },
     { "unknown R flags and F letters", "V8\nT1\nFzzyx8\nS<a@b>\nRPXYABS:<x@y>\n.\n", WHOLE "rcpt=x@y\n" },
-    { "quoted UTF-8 in addresses", "V8\nT1\nFe\nS<\xC3\xFF\x89@b>\nRP:<\xC3\xFF\x9F@y>\nH?P?Return-Path: <\x81g>\n.\n",
+    { "quoted UTF-8 in addresses", "V8\nT1\nFe\nS<\xC3\xFF\x89@b>\nRP:<\xC3\xFF\x9F@y>\nH??Return-Path: <\x81g>\n.\n",
       WHOLE "sender=\xC3\x89@b\nrcpt=\xC3\x9F@y\nflag=smtputf8\nReturn-Path: <\xC3\x89@b>\n" },
-    { "headers before the sender and the flags", "V8\nT1\nH?P?Return-Path: <\x81g>\nH??Bcc: x\nH??Subject: s\nS<a@b>\nFb\nRP:<x@y>\n.\n",
+    { "headers before the sender and the flags", "V8\nT1\nH??Return-Path: <\x81g>\nH??Bcc: x\nH??Subject: s\nS<a@b>\nFb\nRP:<x@y>\n.\n",
       WHOLE "Return-Path: <a@b>\n!Bcc\nsubject=s\n" },
-    { "headers before the sender", "V8\nT1\nFb\nH?P?Return-Path: <\x81g>\nH??Bcc: x\nS<a@b>\nRP:<x@y>\n.\n", WHOLE "Return-Path: <a@b>\n!Bcc\n" },
-    { "headers before the flags", "V8\nT1\nSMAILER-DAEMON\nH?P?Return-Path: <\x81g>\nH??Bcc: x\nFbr\nRP:<x@y>\n.\n", WHOLE "Return-Path: <>\n!Bcc\n" },
+    { "a header of final delivery is not sent", "V8\nT1\nS<a@b>\nRP:<x@y>\nH?P?Return-Path: <\x81g>\nH?PD?X-Kept: 1\nH??Subject: s\n.\n",
+      WHOLE "!Return-Path\nX-Kept: 1\nsubject=s\n" },
+    { "headers before the sender", "V8\nT1\nFb\nH??Return-Path: <\x81g>\nH??Bcc: x\nS<a@b>\nRP:<x@y>\n.\n", WHOLE "Return-Path: <a@b>\n!Bcc\n" },
+    { "headers before the flags", "V8\nT1\nSMAILER-DAEMON\nH??Return-Path: <\x81g>\nH??Bcc: x\nFbr\nRP:<x@y>\n.\n", WHOLE "Return-Path: <>\n!Bcc\n" },
     { "Bcc without the flag b stays", "V8\nT1\nFw\nS<a@b>\nRP:<x@y>\nH??Bcc: x\n.\n", WHOLE "Bcc: x\n" },
     { "macros and operators in headers", "V8\nT1\nS<a@b>\nRP:<x@y>\nH??X-A: \x81j \x81{mail_addr}.\nH??X-B: a\x85" "b\xFF\xFF" "c\nH??X-C: end\xFF\nH??X-D: \x81\n.\n",
       WHOLE "X-A: $j ${mail_addr}.\nX-B: a?b\xFF" "c\nX-C: end\nX-D: ?\n" },
@@ -1133,7 +1135,7 @@ START_TEST(rebuilt)
     struct buf out = { 0 };
     struct lq_error err = { 0 };
 
-    put("qf1", "V8\nT1\nFb\nS<a@b>\nRP:<x@y>\nH?P?Return-Path: <\x81g>\nH??Subject: s\n\tt\nH?x?Full-Name: F\nH??bcc: z\n.\n");
+    put("qf1", "V8\nT1\nFb\nS<a@b>\nRP:<x@y>\nH??Return-Path: <\x81g>\nH??Subject: s\n\tt\nH?x?Full-Name: F\nH??bcc: z\n.\n");
     put("df1", "body\n.\nno end");
     scan = begin(&q);
     ck_assert_int_eq(lq_scan_next(scan, &r, NULL), LQ_OK);
