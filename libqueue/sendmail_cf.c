@@ -28,6 +28,7 @@ static struct bytes next_line(struct bytes *text)
     *text = bytes_skip(*text, n + 1);
     if (line.n > 0 && line.p[line.n - 1] == '\r')
         line.n--;
+    line.n = bytes_find(line, '\0');        /* to sendmail a line is a string */
     return line;
 }
 

@@ -1259,6 +1259,17 @@ START_TEST(configurations)
 }
 END_TEST
 
+START_TEST(a_group_without_a_name_is_none)
+{
+    struct bytes text = BYTES("O QueueDirectory=/m/q*\nQ\0x, P=/m/q1\n");
+    struct sendmail_cf cf;
+
+    ck_assert(sendmail_cf_parse(&cf, text));
+    ck_assert_str_eq(sendmail_cf_group(&cf, "q1"), "mqueue");
+    sendmail_cf_done(&cf);
+}
+END_TEST
+
 START_TEST(more_groups_than_sendmail_takes)
 {
     struct buf b = many("O QueueDirectory=/m\n", "Qg%zu, P=/m/%zu\n", 1000, "");
@@ -1315,6 +1326,7 @@ static Suite *suite(void)
     tcase_add_test(disk, identity);
     tcase_add_loop_test(disk, detects, 0, COUNT(detect_rows));
     tcase_add_loop_test(cf, configurations, 0, COUNT(cf_rows));
+    tcase_add_test(cf, a_group_without_a_name_is_none);
     tcase_add_test(cf, more_groups_than_sendmail_takes);
     suite_add_tcase(s, files_case);
     suite_add_tcase(s, disk);
