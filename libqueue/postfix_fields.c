@@ -308,7 +308,10 @@ static bool is_local(const struct postfix_file *f, const struct own_line *line)
         has_client = has_client || f->attrs[a].p;
     if (has_client || f->rec->scratch[NOTE_CONTENT] == 0)
         return false;
-    return line->local || f->dir == PF_MAILDROP || f->size_count > 3;
+    if (line->local || f->dir == PF_MAILDROP)
+        return true;
+    /* A null sender that no user gave is Postfix's own bounce: nobody submitted it. */
+    return f->size_count > 3 && f->rec->value[LQ_SENDER].text.n > 0;
 }
 
 /* How it came: the line that Postfix wrote on top tells ESMTPSA from ESMTP, the attributes do not. */

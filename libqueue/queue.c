@@ -107,7 +107,10 @@ static int open_queue(struct lq_queue **out, const struct lq_backend *backend, c
     }
     q->backend = backend;
     q->fd = fd;
+    /* Below a directory that is closed to us a relative name has no absolute one: the name as given must do. */
     q->root = realpath(dir, NULL);
+    if (!q->root)
+        q->root = strdup(dir);
     q->live = own || usual(backend, fd);
     q->host = host ? strdup(host) : q->live ? own_host() : NULL;
     if (!q->root || (host && !q->host)) {

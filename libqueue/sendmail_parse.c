@@ -902,7 +902,9 @@ static void set_client(struct parse *p)
     int64_t n;
 
     if (p->macros[MACRO_PEER].n > 0 && !peer.remote) {
-        record_flag(p->rec, FLAG_LOCAL);
+        /* Without a login and with a null sender it is sendmail's own bounce: nobody submitted it. */
+        if (peer.ident.n > 0 || p->rec->value[LQ_SENDER].text.n > 0)
+            record_flag(p->rec, FLAG_LOCAL);
         if (peer.ident.n > 0)
             record_set_text(p->rec, LQ_LOCAL_USER, peer.ident.p, peer.ident.n);
         return;

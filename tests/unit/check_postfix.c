@@ -219,7 +219,7 @@ static const struct {
       WHOLE,
       "\"state\":\"deferred\",\"arrival_time\":1136214245,\"arrival_usec\":54321,\"message_size\":119,"
       "\"sender\":\"\",\"recipients\":[{\"address\":\"kim@example.com\"}],\"next_attempt\":1136218000,"
-      "\"forced_expire\":false,\"subject\":\"Undelivered\",\"flags\":[\"bounce\",\"local\"],\"problems\":[]" },
+      "\"forced_expire\":false,\"subject\":\"Undelivered\",\"flags\":[\"bounce\"],\"problems\":[]" },
     { "size record of 1.0", DEFERRED,
       "C3\n" TIME "S a@b.example\nR c@d.example\nM\nN Subject: s\nN\nX\nE\n",
       VERDICT | F(MESSAGE_SIZE) | F(FLAGS),

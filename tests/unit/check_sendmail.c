@@ -199,7 +199,7 @@ static const struct { const char *name, *text, *expected; } file_rows[] = {
       "V8\nT1773066600\nK1773066601\nN1\nMDeferred: Connection timed out with mail.example.net.\nFrs\n$_localhost\n$r\n$slocalhost\n"
       "SMAILER-DAEMON\nMDeferred: Connection timed out with mail.example.net.\nrRFC822; ivan@example.net\nRPF:<ivan@example.net>\n"
       "H??Return-Path: <\x81g>\nH?F?From: Mail Delivery Subsystem <MAILER-DAEMON>\nH?x?Full-Name: Mail Delivery Subsystem\n.\n",
-      WHOLE "sender=\nflag=bounce\nflag=local\n!helo\n!protocol\n!client\n!local_user\nReturn-Path: <>\n!Full-Name\n"
+      WHOLE "sender=\nflag=bounce\n!flag=local\n!helo\n!protocol\n!client\n!local_user\nReturn-Path: <>\n!Full-Name\n"
       "reason_class=timeout\n!  orig\n" },
     { "submission",
       "V8\nT1773066700\nK0\nN0\nFbs\n$_judy@localhost\n${daemon_flags}c u\nSjudy\nAjudy@host.example.com\nrRFC822; bob@example.com\n"
