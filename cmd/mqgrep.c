@@ -227,7 +227,11 @@ static void json_line(struct grep *g, const struct lq_record *r, struct text *ro
 
     if (lq_record_json(r, fields, &s, &err) < 0)
         report_no_memory();
-    text_json_line(row, s.p, s.n, g->screen.terminal);
+    /* A hostile message makes 40 MiB of it: not copied where it need not be. */
+    if (g->screen.terminal || g->sort || g->reverse)
+        text_json_line(row, s.p, s.n, g->screen.terminal);
+    else
+        output(s.p, s.n);
     text_char(row, '\n');
 }
 

@@ -1,6 +1,7 @@
 /* Shared selection options, queues, and the walk over selected messages. Prints only diagnostics. */
 #include "select.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -109,6 +110,8 @@ void select_begin(struct selection *s)
 {
     struct lq_error err;
 
+    /* Left alone, the C library raises this with each large message, and every thread then keeps what it once needed. */
+    mallopt(M_MMAP_THRESHOLD, 128 << 10);
     *s = (struct selection){ 0 };
     if (lq_filter_new(&s->filter, &err) < 0)
         report_no_memory();

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 4096, ALIGN = 16 };
+/* Many small chunks would stay with the thread that freed them; large ones go back to the system. */
+enum { CHUNK = 4096, CHUNK_LARGE = 256 << 10, ALIGN = 16 };
 
 struct arena_chunk {
     struct arena_chunk *next;
@@ -30,7 +31,7 @@ static struct arena_chunk *chunk_for(struct arena *a, size_t n)
 
     if (a->last && a->last->size - a->last->used >= n)
         return a->last;
-    c = chunk_new(n > CHUNK / 2 ? n + CHUNK : CHUNK);
+    c = chunk_new(a->used > CHUNK_LARGE ? n + CHUNK_LARGE : n > CHUNK / 2 ? n + CHUNK : CHUNK);
     if (!c)
         return NULL;
     if (a->last)
@@ -41,14 +42,37 @@ static struct arena_chunk *chunk_for(struct arena *a, size_t n)
     return c;
 }
 
+static void ask(struct arena *a, size_t more)
+{
+    size_t large;
+
+    do {
+        large = a->large;
+        if (large > 0 && a->grown && a->used + a->beside + more > large)
+            a->grown(a->ctx);
+    } while (a->large > large);
+}
+
+bool arena_beside(struct arena *a, size_t n)
+{
+    ask(a, n);
+    if (a->closed)
+        return false;
+    a->beside += n;
+    return true;
+}
+
 bool arena_charge(struct arena *a, size_t n)
 {
     if (n > SIZE_MAX / 2 || (a->limit > 0 && (a->used > a->limit || n > a->limit - a->used))) {
         a->refused = true;
         return false;
     }
-    if (a->large > 0 && a->grown && a->used <= a->large && a->used + n > a->large)
-        a->grown(a->ctx);
+    ask(a, n);
+    if (a->closed) {
+        a->refused = true;
+        return false;
+    }
     a->used += n;
     return true;
 }
@@ -112,7 +136,7 @@ static void free_chunks(struct arena_chunk *c)
 
 void arena_reset(struct arena *a)
 {
-    a->used = 0;
+    a->used = a->beside = 0;
     a->refused = false;
     if (!a->first)
         return;

@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arena.h"
+
+enum { UNASKED = 64 << 10 };
+
 static bool room(struct buf *b, size_t n)
 {
     size_t cap = b->cap ? b->cap : 256;
@@ -22,6 +26,10 @@ static bool room(struct buf *b, size_t n)
     }
     while (cap - b->n < n)
         cap *= 2;
+    if (b->owner && cap > UNASKED && !arena_beside(b->owner, cap - b->cap)) {
+        b->failed = true;
+        return false;
+    }
     p = realloc(b->p, cap);
     if (!p) {
         b->failed = true;

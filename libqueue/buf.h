@@ -5,12 +5,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct arena;
+
 struct buf {
     char *p;
     size_t n, cap;
     size_t limit;       /* bytes beyond it are counted in `lost`, not stored; 0: no limit */
     size_t lost;
     bool failed;        /* no memory: what is here is not whole */
+    struct arena *owner;    /* asked before this grows beyond 64 KiB; NULL: nobody */
 };
 
 void buf_add(struct buf *b, const void *p, size_t n);

@@ -39,7 +39,7 @@ void reading_done(struct reading *rd);
 void reading_begin(struct reading *rd, const struct ref *ref, struct lq_record *rec, uint64_t want);
 /* Read these sections unless read; false when the message vanished (looked up again once, in vain). */
 bool reading_sections(struct reading *rd, unsigned sections);
-/* Close files; the record stays. */
+/* Close files and let go of buffers; the record stays. */
 void reading_end(struct reading *rd);
 
 /* --- filter.c --- */

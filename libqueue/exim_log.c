@@ -322,7 +322,7 @@ static void set_recipients(struct log *log, size_t n)
             found = reason_dsn_code(bytes_from(text.p, text.n));
             code = found.n > 0 ? record_copy(r, found.p, found.n) : (struct lq_str){ NULL, 0 };
         }
-        item->delay_reason = text;
+        item->delay_reason = record_share(r, text, SEC_LOG);
         item->dsn_code = code;
     }
 }

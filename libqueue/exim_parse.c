@@ -573,7 +573,7 @@ static void add_recipient(struct exim_parse *p, const struct exim_recipient *rcp
     else if (rcpt->parent >= 0 && (uint64_t)rcpt->parent < addresses->n / sizeof(orig))
         memcpy(&orig, addresses->p + (size_t)rcpt->parent * sizeof(orig), sizeof(orig));
     if (orig.p && item->address.p && !same(orig, item->address))
-        item->orig_address = orig;
+        item->orig_address = record_share(p->rec, orig, SEC_CONTROL);
     buf_add(addresses, &item->address, sizeof(item->address));
 }
 

@@ -131,12 +131,18 @@ static enum tri match_user(const struct operand *o, const struct lq_record *r, s
     return either(match_text(o, r, LQ_AUTH_USER, state, need), match_text(o, r, LQ_LOCAL_USER, state, need));
 }
 
+/* An address that there was no room for is unknown. */
+static enum tri match_rcpt(const struct operand *o, const struct lq_recipient *rcpt, struct filter_state *state)
+{
+    return rcpt->address.p ? match_str(o->pattern, rcpt->address, state) : TRI_UNKNOWN;
+}
+
 static enum tri match_recipient(const struct operand *o, const struct lq_record *r, struct filter_state *state, unsigned *need)
 {
     enum tri all = TRI_NO;
 
     for (size_t i = 0; i < r->recipients.n && all != TRI_YES; i++)
-        all = either(all, match_str(o->pattern, r->recipients.items[i].address, state));
+        all = either(all, match_rcpt(o, &r->recipients.items[i], state));
     return all == TRI_YES ? all : either(all, absent(r, LQ_RECIPIENT, need));
 }
 
@@ -147,7 +153,7 @@ static enum tri match_recipient_all(const struct operand *o, const struct lq_rec
     enum tri other = TRI_NO;        /* is there one that does not fit? */
 
     for (size_t i = 0; i < r->recipients.n && other != TRI_YES; i++)
-        other = either(other, tri_not(match_str(o->pattern, r->recipients.items[i].address, state)));
+        other = either(other, tri_not(match_rcpt(o, &r->recipients.items[i], state)));
     if (other == TRI_YES)
         return TRI_NO;
     other = either(other, absent(r, LQ_RECIPIENT, need));

@@ -409,7 +409,7 @@ static void redirect(struct postfix_file *f, struct rcpt_list *list)
 
         if (r->address.n != f->redirect.n || memcmp(r->address.p, f->redirect.p, f->redirect.n) != 0)
             r->orig_address = r->address;
-        r->address = f->redirect;
+        r->address = record_share(f->rec, f->redirect, SEC_CONTROL);
     }
 }
 

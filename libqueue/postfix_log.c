@@ -176,7 +176,7 @@ static void end_block(struct log *l, bool defer)
     if (!r && defer)
         r = find_by_address(l, view(&l->rd->tmp));
     if (r) {
-        r->delay_reason = reason(l);
+        r->delay_reason = record_share(l->rec, reason(l), SEC_LOG);
         r->dsn_code = dsn_code(l);
     }
     l->block = (struct block){ .any = false };

@@ -23,6 +23,13 @@ void reading_init(struct reading *rd, struct spool *sp)
     rd->fd = -1;
 }
 
+static void empty(struct reading *rd)
+{
+    buf_reset(&rd->headers, KEEP);
+    buf_reset(&rd->tmp, KEEP);
+    buf_reset(&rd->tmp2, KEEP);
+}
+
 static void close_file(struct reading *rd)
 {
     if (rd->fd >= 0)
@@ -108,9 +115,8 @@ void reading_begin(struct reading *rd, const struct ref *ref, struct lq_record *
     rd->rec = rec;
     rd->want = want;
     rd->vanished = false;
-    buf_reset(&rd->headers, KEEP);
-    buf_reset(&rd->tmp, KEEP);
-    buf_reset(&rd->tmp2, KEEP);
+    empty(rd);
+    rd->headers.owner = rd->tmp.owner = rd->tmp2.owner = &rec->arena;
     rd->headers.limit = RECORD_HEADERS_MAX;
     name_fields(rd);
 }
@@ -118,6 +124,7 @@ void reading_begin(struct reading *rd, const struct ref *ref, struct lq_record *
 void reading_end(struct reading *rd)
 {
     close_file(rd);
+    empty(rd);
 }
 
 static void read_sections(struct reading *rd, unsigned sections)

@@ -89,8 +89,8 @@ void record_reset(struct lq_record *r)
 
     arena_reset(&kept.arena);
     kept.arena.limit = RECORD_ARENA_MAX;
-    kept.arena.large = RECORD_LARGE;
-    buf_reset(&kept.json, 64 << 10);
+    kept.arena.large = RECORD_SMALL;
+    buf_reset(&kept.json, RECORD_SMALL);
     kept.have = SEC_NAME;
     *r = kept;
 }
@@ -110,9 +110,38 @@ void record_done(struct lq_record *r)
     free(r->done.items);
 }
 
+static size_t escaped(const unsigned char *p, size_t n)
+{
+    size_t k = 0;
+
+    for (size_t i = 0; i < n; i++)
+        k += p[i] < ' ' || p[i] > '~';
+    return k;
+}
+
 struct lq_str record_copy(struct lq_record *r, const void *p, size_t n)
 {
-    return arena_copy(&r->arena, p, n < RECORD_TEXT_MAX ? n : RECORD_TEXT_MAX);
+    enum { MORE = 5 };      /* \u001b; and a byte as U+FFFD and base64 is less than that */
+
+    if (n > RECORD_TEXT_MAX)
+        n = RECORD_TEXT_MAX;
+    if (!arena_charge(&r->arena, MORE * escaped(p, n)))
+        return (struct lq_str){ NULL, 0 };
+    return arena_copy(&r->arena, p, n);
+}
+
+struct lq_str record_share(struct lq_record *r, struct lq_str s, unsigned sections)
+{
+    if (!r->shared_out && s.n <= RECORD_SHARED_MAX - r->shared) {
+        r->shared += s.n;
+        return s;
+    }
+    if (!r->shared_out)
+        record_problem(r, "recipients share more than %d bytes of text: it is not repeated for the others",
+                       (int)RECORD_SHARED_MAX);
+    r->shared_out = true;
+    record_broken(r, sections);
+    return (struct lq_str){ NULL, 0 };
 }
 
 bool record_is_set(const struct lq_record *r, enum lq_field f)

@@ -57,6 +57,8 @@ enum {
     RECORD_HOPS_MAX = 100,
     RECORD_PROBLEMS_MAX = 20,
     RECORD_ARENA_MAX = 16 << 20,
+    RECORD_SHARED_MAX = 16 << 20,       /* sum of the texts that recipients share with others */
+    RECORD_SMALL = 8 << 10,             /* what every record may take without asking, and keep */
     RECORD_LARGE = 1 << 20              /* beyond this a message is parsed alone */
 };
 
@@ -91,6 +93,8 @@ struct lq_record {
     enum state state;           /* STATE_NONE until a back end knows; record_set_state() keeps the first that fits */
     unsigned flags;             /* 1 << enum flag */
     struct rcpt_list recipients, done;
+    size_t shared;              /* bytes given out by record_share() */
+    bool shared_out;            /* there were more */
     struct str_list problems, files;
     struct lq_hop *hops;
     size_t hop_count, hop_cap;
@@ -132,7 +136,12 @@ void record_problem(struct lq_record *r, const char *fmt, ...) __attribute__((fo
 /* Fields of these sections that have no value are unknown from now on, not absent. */
 void record_broken(struct lq_record *r, unsigned sections);
 void record_add_file(struct lq_record *r, const char *dir, const char *name);
-/* A copy in the record's arena, cut at RECORD_TEXT_MAX like a field. */
+/* A copy in the record's arena, cut at RECORD_TEXT_MAX like a field. Bytes that outputs must escape count as the six that each becomes. */
 struct lq_str record_copy(struct lq_record *r, const void *p, size_t n);
+/*
+ * A copied text for one more recipient: it costs nothing here, but is written once for each, so their sum is bounded, too. { NULL, 0 }
+ * beyond that bound; the record says so once, and the sections are broken.
+ */
+struct lq_str record_share(struct lq_record *r, struct lq_str s, unsigned sections);
 
 #endif

@@ -3,21 +3,28 @@
  *
  * Workers take batches of 16 messages from a counter and fill a bounded ring of batches; the caller empties it in order. A batch
  * shows how many of its messages are ready, so that the caller follows a worker inside it: a message that turns out large
- * (a MiB of envelope) waits until everything before it was taken, and is then the only large one in memory.
+ * (a MiB of envelope) waits until everything before it was taken, and is then the only large one in memory. Those in between
+ * share a budget while they wait in the ring; who finds it used up waits for its turn, too.
  */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine.h"
 
-enum { BATCH = 16, THREADS_DEFAULT = 4, THREADS_MAX = 64 };
+enum {
+    BATCH = 16, THREADS_DEFAULT = 4, THREADS_MAX = 64,
+    RING_MORE = 12,             /* batches that may wait to be taken, beside one for each reader */
+    HELD_MAX = 8 << 20          /* bytes of all records that are neither small nor large */
+};
 
 enum verdict { VERDICT_SKIP, VERDICT_SELECTED };
 
 struct slot {
     struct lq_record rec;
     enum verdict verdict;
+    size_t held;                /* its share of HELD_MAX */
 };
 
 struct batch {
@@ -60,7 +67,8 @@ struct lq_scan {
     pthread_cond_t taken;       /* the caller went on */
     size_t next_batch;          /* for workers */
     size_t next;                /* the message the caller wants next: all before were taken */
-    bool stop;
+    size_t held;                /* of all slots */
+    atomic_bool stop;           /* set under the mutex */
 };
 
 /* Read and decide message i. */
@@ -92,18 +100,48 @@ static void decide(struct worker *w, size_t i, struct slot *slot)
         slot->verdict = VERDICT_SELECTED;
 }
 
-/* A record grows large: let everything before it be taken first, so that it is alone. */
-static void wait_turn(void *ctx)
+/* Twice the room for this record, if the others leave so much. */
+static bool get_share(struct lq_scan *s, struct slot *slot)
+{
+    size_t share = slot->rec.arena.large * 2;
+
+    if (share > RECORD_LARGE || s->held - slot->held + share > HELD_MAX)
+        return false;
+    s->held += share - slot->held;
+    slot->held = share;
+    slot->rec.arena.large = share;
+    return true;
+}
+
+/* A record grows: into its share, or alone, when everything before it was taken. */
+static void grown(void *ctx)
 {
     struct worker *w = ctx;
     struct lq_scan *s = w->scan;
+    struct slot *slot = &w->batch->slots[w->at];
 
     pthread_mutex_lock(&s->mutex);
-    w->batch->ready = w->at;
-    pthread_cond_signal(&s->filled);
-    while (!s->stop && s->next < w->batch->number * BATCH + w->at)
-        pthread_cond_wait(&s->taken, &s->mutex);
+    if (!get_share(s, slot)) {
+        w->batch->ready = w->at;
+        pthread_cond_signal(&s->filled);
+        while (!s->stop && s->next < w->batch->number * BATCH + w->at)
+            pthread_cond_wait(&s->taken, &s->mutex);
+        slot->rec.arena.large = SIZE_MAX;
+        /* Nobody wants it any more; all who waited must not grow at once. */
+        if (s->stop)
+            slot->rec.arena.closed = true;
+    }
     pthread_mutex_unlock(&s->mutex);
+}
+
+/* The caller is done with this slot; what is not small goes now, not when the slot is used again. */
+static void release(struct lq_scan *s, struct slot *slot)
+{
+    s->held -= slot->held;
+    slot->held = 0;
+    if (slot->rec.arena.used > RECORD_SMALL || slot->rec.json.cap > RECORD_SMALL)
+        record_reset(&slot->rec);
+    s->next++;
 }
 
 static void fill(struct worker *w, struct batch *b)
@@ -111,10 +149,10 @@ static void fill(struct worker *w, struct batch *b)
     struct lq_scan *s = w->scan;
 
     w->batch = b;
-    for (w->at = 0; w->at < BATCH && b->number * BATCH + w->at < s->total; w->at++) {
+    for (w->at = 0; w->at < BATCH && b->number * BATCH + w->at < s->total && !s->stop; w->at++) {
         struct slot *slot = &b->slots[w->at];
 
-        slot->rec.arena.grown = wait_turn;
+        slot->rec.arena.grown = grown;
         slot->rec.arena.ctx = w;
         decide(w, b->number * BATCH + w->at, slot);
     }
@@ -175,7 +213,7 @@ static bool next_threaded(struct lq_scan *s, const struct lq_record **rec)
         if (found)
             *rec = &slot->rec;      /* stays until the next call: s->next does not move yet */
         else {
-            s->next++;
+            release(s, slot);
             if (s->next % BATCH == 0 || s->next == s->total)
                 pthread_cond_broadcast(&s->taken);
         }
@@ -188,7 +226,7 @@ static bool next_threaded(struct lq_scan *s, const struct lq_record **rec)
 static void take(struct lq_scan *s)
 {
     pthread_mutex_lock(&s->mutex);
-    s->next++;
+    release(s, &s->ring[s->next / BATCH % s->ring_n].slots[s->threads > 1 ? s->next % BATCH : 0]);
     pthread_cond_broadcast(&s->taken);
     pthread_mutex_unlock(&s->mutex);
 }
@@ -265,7 +303,7 @@ static int start(struct lq_scan *s)
 
     if (s->threads > batches)
         s->threads = batches > 0 ? (unsigned)batches : 1;
-    s->ring_n = s->threads > 1 ? s->threads * 4u : 1;
+    s->ring_n = s->threads > 1 ? s->threads + RING_MORE : 1;
     s->ring = calloc(s->ring_n, sizeof(*s->ring));
     s->workers = calloc(s->threads, sizeof(*s->workers));
     if (!s->ring || !s->workers)

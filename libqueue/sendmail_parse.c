@@ -536,7 +536,7 @@ static void set_original(struct parse *p, struct lq_recipient *rcpt)
             rcpt->orig_address = record_copy(p->rec, v.p, v.n);
     } else if (!p->waiting[WAIT_FINAL].set && p->alias.p &&
                !bytes_eq(view(p->alias), view(rcpt->address))) {
-        rcpt->orig_address = p->alias;
+        rcpt->orig_address = record_share(p->rec, p->alias, SEC_CONTROL);
     }
 }
 
@@ -558,7 +558,7 @@ static void set_status(struct parse *p, struct lq_recipient *rcpt)
         p->general_fits = true;
     if (!rcpt)
         return;
-    rcpt->delay_reason = p->status;
+    rcpt->delay_reason = record_share(p->rec, p->status, SEC_CONTROL);
     rcpt->dsn_code = p->status_code;
 }
 

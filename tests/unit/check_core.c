@@ -198,21 +198,31 @@ START_TEST(buf_counts_what_it_does_not_keep)
 }
 END_TEST
 
+struct calls {
+    struct arena *arena;
+    int n;
+};
+
 static void note(void *ctx)
 {
-    ++*(int *)ctx;
+    struct calls *calls = ctx;
+
+    calls->n++;
+    calls->arena->large = SIZE_MAX;
 }
 
 START_TEST(arena_refuses_beyond_its_limit)
 {
-    int calls = 0;
-    struct arena a = { .limit = 100000, .large = 5000, .grown = note, .ctx = &calls };
+    struct calls calls = { .n = 0 };
+    struct arena a = { .limit = 100000, .grown = note, .ctx = &calls };
 
+    calls.arena = &a;
     for (int i = 0; i < 2; i++) {
+        a.large = 5000;
         ck_assert_ptr_nonnull(arena_alloc(&a, 4000));
-        ck_assert_int_eq(calls, i);
+        ck_assert_int_eq(calls.n, i);
         ck_assert_ptr_nonnull(arena_alloc(&a, 4000));
-        ck_assert_int_eq(calls, i + 1);
+        ck_assert_int_eq(calls.n, i + 1);
         ck_assert_ptr_null(arena_alloc(&a, 100000));
         ck_assert(a.refused);
         ck_assert_ptr_null(arena_alloc(&a, SIZE_MAX));
@@ -225,6 +235,44 @@ START_TEST(arena_refuses_beyond_its_limit)
 END_TEST
 
 /* --- record and json --- */
+
+/* One long text for 100,000 recipients would be gigabytes of output. */
+START_TEST(record_bounds_what_recipients_share)
+{
+    static const char long_text[RECORD_TEXT_MAX];
+    struct lq_record r = { .have = 0 };
+    struct lq_str text, shared;
+    size_t sum = 0;
+
+    record_reset(&r);
+    text = record_copy(&r, long_text, sizeof(long_text));
+    for (int i = 0; i < 1000; i++) {
+        shared = record_share(&r, text, SEC_LOG);
+        sum += shared.n;
+        ck_assert(shared.p ? shared.p == text.p : shared.n == 0);
+    }
+    ck_assert_uint_eq(sum, RECORD_SHARED_MAX);
+    ck_assert_uint_eq(r.problems.n, 1);
+    ck_assert_uint_eq(r.broken, SEC_LOG);
+    record_done(&r);
+}
+END_TEST
+
+START_TEST(record_counts_what_must_be_escaped)
+{
+    struct lq_record r = { .have = 0 };
+    unsigned char nuls[RECORD_TEXT_MAX] = { 0 };
+    size_t n = 0;
+
+    record_reset(&r);
+    while (record_copy(&r, nuls, sizeof(nuls)).p)
+        n += sizeof(nuls);
+    ck_assert(r.arena.refused);
+    ck_assert_uint_gt(n, RECORD_ARENA_MAX / 8);
+    ck_assert_uint_le(n, RECORD_ARENA_MAX / 6);
+    record_done(&r);
+}
+END_TEST
 
 static const struct { const char *name, *in; size_t n; const char *out; } json_rows[] = {
 #define ROW(name, in, out) { name, in, sizeof(in) - 1, out }
@@ -362,6 +410,8 @@ int main(void)
     tcase_add_test(t, follows_only_trusted_links_to_directories);
     tcase_add_test(t, buf_counts_what_it_does_not_keep);
     tcase_add_test(t, arena_refuses_beyond_its_limit);
+    tcase_add_test(t, record_bounds_what_recipients_share);
+    tcase_add_test(t, record_counts_what_must_be_escaped);
     tcase_add_loop_test(t, json_text, 0, COUNT(json_rows));
     tcase_add_test(t, json_leaves_out_what_is_not_known);
     tcase_add_test(t, recipients_beyond_the_limit_are_counted);
