@@ -102,6 +102,9 @@ static enum tri match_text(const struct operand *o, const struct lq_record *r, e
 {
     if (!record_is_set(r, f))
         return absent(r, f, need);
+    /* Its end could make a pattern fit, or not. */
+    if (r->cut & LQ_FIELD_BIT(f))
+        return TRI_UNKNOWN;
     return match_str(o->pattern, r->value[f].text, state);
 }
 

@@ -127,6 +127,17 @@ void reading_end(struct reading *rd)
     empty(rd);
 }
 
+/* Where the last field begins, when the limit may have cut it; the whole block otherwise. */
+static size_t whole_fields(const struct buf *headers)
+{
+    size_t n = headers->n;
+
+    while (headers->lost > 0 && n > 0 &&
+           (n == headers->n || headers->p[n - 1] != '\n' || headers->p[n] == ' ' || headers->p[n] == '\t'))
+        n--;
+    return n;
+}
+
 static void read_sections(struct reading *rd, unsigned sections)
 {
     rd->spool->backend->read(rd, sections & ~(unsigned)(SEC_NAME | SEC_BODY));
@@ -135,11 +146,13 @@ static void read_sections(struct reading *rd, unsigned sections)
     rd->rec->have |= sections & ~(unsigned)SEC_BODY;
     if (!(sections & SEC_CONTROL))
         return;
-    if (rd->headers.lost > 0)
+    if (rd->headers.lost > 0) {
         record_problem(rd->rec, "%zu bytes of header fields; only the first %d were looked at",
                        rd->headers.n + rd->headers.lost, (int)RECORD_HEADERS_MAX);
+        record_broken(rd->rec, SEC_CONTROL);
+    }
     if (rd->want & HEADER_FIELDS)
-        header_fields(rd->rec, bytes_from(rd->headers.p, rd->headers.n), rd->want);
+        header_fields(rd->rec, bytes_from(rd->headers.p, whole_fields(&rd->headers)), rd->want);
 }
 
 /* The key file is gone: moved to another place of the queue (read it there), or finished. */

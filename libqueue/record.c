@@ -157,8 +157,11 @@ void record_replace_text(struct lq_record *r, enum lq_field f, const void *p, si
         record_broken(r, field_table[f].sections);
         return;
     }
-    if (n > RECORD_TEXT_MAX)
+    r->cut &= ~LQ_FIELD_BIT(f);
+    if (n > RECORD_TEXT_MAX) {
+        r->cut |= LQ_FIELD_BIT(f);
         record_problem(r, "%s is %zu bytes long; cut at %d", field_table[f].name, n, (int)RECORD_TEXT_MAX);
+    }
     r->value[f].text = s;
     r->set |= LQ_FIELD_BIT(f);
 }

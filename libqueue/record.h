@@ -84,6 +84,7 @@ struct lq_record {
     const struct ref *ref;
     struct arena arena;
     uint64_t set;               /* LQ_FIELD_BIT of scalar fields that have a value */
+    uint64_t cut;               /* of texts that are only the beginning of what is stored */
     unsigned have;              /* sections that were read, well or badly */
     unsigned broken;            /* sections of which some could not be read or understood: absent there means unknown */
     union {
