@@ -188,16 +188,18 @@ static void long_block(struct grep *g, const struct lq_record *r, struct text *r
     text_char(row, '\n');
 }
 
-/* exiqgrep -b writes it so. */
+/* exiqgrep -b writes it so. A sender or recipients that could not be read are `?` as in the table, not a null sender. */
 static void brief_line(struct grep *g, const struct lq_record *r, struct text *row)
 {
     struct lq_str id = lq_record_text(r, LQ_QUEUE_ID), s = lq_record_text(r, LQ_SENDER);
 
     (void)g;
     text_escape(row, id.p, id.n, 0);
-    text_put(row, " From: <");
+    text_put(row, s.p ? " From: <" : " From: ?");
     text_escape(row, s.p, s.n, 0);
-    text_put(row, "> To: ");
+    text_put(row, s.p ? "> To: " : " To: ");
+    if (lq_record_has(r, LQ_RECIPIENT) == LQ_UNREAD)
+        text_char(row, '?');
     for (size_t i = 0; (s = lq_record_text_at(r, LQ_RECIPIENT, i)).p; i++) {
         if (i > 0)
             text_char(row, ';');

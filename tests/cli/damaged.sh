@@ -21,3 +21,8 @@ run mqgrep "$now" --spool e -x -c
 run mqstat "$now" --spool e -k state
 run mqstat "$now" --spool e -k sender --csv
 run mqstat "$now" --spool e -k sender -j
+# What could not be read is no null sender.
+mkdir -p cut/deferred cut/active
+printf 'C\005hello' >cut/deferred/ABCDEF12345
+chmod 700 cut/deferred/ABCDEF12345
+run mqgrep --spool cut -b
