@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "print.h"
@@ -106,12 +107,24 @@ const struct opt select_options[] = {
 
 /* --- opening --- */
 
+/* Each directory of a queue stays open while it is read, and a hashed queue has hundreds. */
+static void raise_open_files(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
 void select_begin(struct selection *s)
 {
     struct lq_error err;
 
     /* Left alone, the C library raises this with each large message, and every thread then keeps what it once needed. */
     mallopt(M_MMAP_THRESHOLD, 128 << 10);
+    raise_open_files();
     *s = (struct selection){ 0 };
     if (lq_filter_new(&s->filter, &err) < 0)
         report_no_memory();

@@ -185,7 +185,8 @@ static int note_queue(void *ctx, const char *name, size_t len, unsigned char typ
 }
 
 /* Directories that may be named queues: they have an input of their own. */
-static struct queues *find_queues(int rootfd)
+/* sp hears of directories that may be queues and cannot be looked into; NULL: nobody does. */
+static struct queues *find_queues(int rootfd, struct spool *sp)
 {
     struct queues *q = calloc(1, sizeof(*q));
     size_t kept = 0;
@@ -195,11 +196,16 @@ static struct queues *find_queues(int rootfd)
     file_each(rootfd, note_queue, q);
     for (size_t i = 0; i < q->n; i++) {
         char path[256];
+        enum file_result opened;
         struct stat st;
         int fd;
 
         snprintf(path, sizeof(path), "%s/input", q->names[i]);
-        if (file_open_dir(rootfd, q->names[i], &fd) == FILE_OK) {
+        opened = file_open_dir(rootfd, q->names[i], &fd);
+        if (sp && opened == FILE_DENIED)
+            spool_trouble(sp, "cannot read directory %s/%s, which may be a queue: %s", sp->root, q->names[i],
+                          file_result_text(opened));
+        if (opened == FILE_OK) {
             close(fd);
             if (fstatat(rootfd, path, &st, 0) == 0 && S_ISDIR(st.st_mode)) {
                 q->names[kept++] = q->names[i];
@@ -226,7 +232,7 @@ static unsigned detect(int rootfd)
                      is_dir(rootfd, "Finput");
     bool any = is_dir(rootfd, "input");
 
-    queues = find_queues(rootfd);
+    queues = find_queues(rootfd, NULL);
     for (size_t i = 0; queues && i < queues->n; i++) {
         char path[256];
 
@@ -316,7 +322,7 @@ static void walk_queue(struct walk *w, const char *prefix, const char *kind, con
 static int list(struct spool *sp, unsigned sections, struct lq_error *err)
 {
     struct walk w = { .sp = sp };
-    struct queues *queues = find_queues(sp->fd);
+    struct queues *queues = find_queues(sp->fd, sp);
     unsigned tag = 0;
 
     if (!queues)

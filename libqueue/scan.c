@@ -317,8 +317,9 @@ static int start(struct lq_scan *s)
     }
     for (unsigned i = 0; s->threads > 1 && i < s->threads; i++) {
         s->workers[i].running = pthread_create(&s->workers[i].thread, NULL, work, &s->workers[i]) == 0;
+        /* A dying machine may refuse threads; the caller's own is enough. */
         if (!s->workers[i].running && i == 0)
-            return -1;
+            s->threads = 1;
     }
     return 0;
 }
