@@ -16,6 +16,7 @@
 enum {
     BATCH = 16, THREADS_DEFAULT = 4, THREADS_MAX = 64,
     RING_MORE = 12,             /* batches that may wait to be taken, beside one for each reader */
+    PUBLISH = 4 * BATCH,        /* messages that the caller takes before it says so */
     HELD_MAX = 8 << 20          /* bytes of all records that are neither small nor large */
 };
 
@@ -66,9 +67,13 @@ struct lq_scan {
     pthread_cond_t filled;      /* a batch got more ready slots */
     pthread_cond_t taken;       /* the caller went on */
     size_t next_batch;          /* for workers */
-    size_t next;                /* the message the caller wants next: all before were taken */
+    size_t next;                /* all before were taken, as workers know */
     size_t held;                /* of all slots */
     atomic_bool stop;           /* set under the mutex */
+
+    /* The caller's own, without the mutex: a lock and a wake-up for every record cost as much as reading it. */
+    size_t at;                  /* the message the caller wants next; >= next */
+    size_t ready;               /* [at, ready) were filled */
 };
 
 /* Read and decide message i. */
@@ -134,16 +139,6 @@ static void grown(void *ctx)
     pthread_mutex_unlock(&s->mutex);
 }
 
-/* The caller is done with this slot; what is not small goes now, not when the slot is used again. */
-static void release(struct lq_scan *s, struct slot *slot)
-{
-    s->held -= slot->held;
-    slot->held = 0;
-    if (slot->rec.arena.used > RECORD_SMALL || slot->rec.json.cap > RECORD_SMALL)
-        record_reset(&slot->rec);
-    s->next++;
-}
-
 static void fill(struct worker *w, struct batch *b)
 {
     struct lq_scan *s = w->scan;
@@ -186,62 +181,80 @@ static void *work(void *ctx)
     return NULL;
 }
 
-/* The slot of message s->next, waiting for a worker to fill it. */
+/* Let the workers know how far the caller is. Under the mutex. */
+static void publish(struct lq_scan *s)
+{
+    s->next = s->at;
+    pthread_cond_broadcast(&s->taken);
+}
+
+/* The caller is past this message. What an unusual one held goes back at once. */
+static void release(struct lq_scan *s, struct slot *slot)
+{
+    if (slot->rec.arena.used > RECORD_SMALL || slot->rec.json.cap > RECORD_SMALL)
+        record_reset(&slot->rec);
+    s->at++;
+    if (slot->held > 0) {
+        pthread_mutex_lock(&s->mutex);
+        s->held -= slot->held;
+        slot->held = 0;
+        publish(s);
+        pthread_mutex_unlock(&s->mutex);
+    }
+}
+
+/*
+ * The slot of message s->at, waiting for a worker to fill it. Workers learn how far the caller is when it waits, because one of them may
+ * wait for just this turn, and each time it is PUBLISH messages on, which leaves the others most of the ring.
+ */
 static struct slot *await(struct lq_scan *s)
 {
-    size_t number = s->next / BATCH, at = s->next % BATCH;
+    size_t number = s->at / BATCH;
     struct batch *b = &s->ring[number % s->ring_n];
 
+    if (s->at < s->ready && s->at - s->next < PUBLISH)
+        return &b->slots[s->at % BATCH];
+    pthread_mutex_lock(&s->mutex);
+    publish(s);
     /* Nothing can hide between the counter and the ring: b->number is set when the batch is begun. */
-    while (!(s->next_batch > number && b->number == number && b->ready > at)) {
-        /* A worker may wait for just this turn, reached by skipping. */
-        pthread_cond_broadcast(&s->taken);
+    while (!(s->next_batch > number && b->number == number && b->ready > s->at % BATCH))
         pthread_cond_wait(&s->filled, &s->mutex);
-    }
-    return &b->slots[at];
+    s->ready = number * BATCH + b->ready;
+    pthread_mutex_unlock(&s->mutex);
+    return &b->slots[s->at % BATCH];
 }
 
 static bool next_threaded(struct lq_scan *s, const struct lq_record **rec)
 {
-    bool found = false;
-
-    pthread_mutex_lock(&s->mutex);
-    while (!found && s->next < s->total) {
+    while (s->at < s->total) {
         struct slot *slot = await(s);
 
-        found = slot->verdict == VERDICT_SELECTED;
-        if (found)
-            *rec = &slot->rec;      /* stays until the next call: s->next does not move yet */
-        else {
-            release(s, slot);
-            if (s->next % BATCH == 0 || s->next == s->total)
-                pthread_cond_broadcast(&s->taken);
+        if (slot->verdict == VERDICT_SELECTED) {
+            *rec = &slot->rec;      /* stays until the next call: s->at does not move yet */
+            return true;
         }
+        release(s, slot);
     }
-    pthread_mutex_unlock(&s->mutex);
-    return found;
+    return false;
 }
 
 /* The record given last is not needed any more. */
 static void take(struct lq_scan *s)
 {
-    pthread_mutex_lock(&s->mutex);
-    release(s, &s->ring[s->next / BATCH % s->ring_n].slots[s->threads > 1 ? s->next % BATCH : 0]);
-    pthread_cond_broadcast(&s->taken);
-    pthread_mutex_unlock(&s->mutex);
+    release(s, &s->ring[s->at / BATCH % s->ring_n].slots[s->threads > 1 ? s->at % BATCH : 0]);
 }
 
 static bool next_alone(struct lq_scan *s, const struct lq_record **rec)
 {
     struct slot *slot = &s->ring[0].slots[0];
 
-    while (s->next < s->total) {
-        decide(&s->workers[0], s->next, slot);
+    while (s->at < s->total) {
+        decide(&s->workers[0], s->at, slot);
         if (slot->verdict == VERDICT_SELECTED) {
             *rec = &slot->rec;
             return true;
         }
-        s->next++;
+        s->at++;
     }
     return false;
 }
@@ -275,7 +288,7 @@ int lq_scan_next(struct lq_scan *s, const struct lq_record **rec, struct lq_erro
     bool found;
 
     (void)err;
-    if (s->stats.selected > 0 && s->next < s->total)
+    if (s->stats.selected > 0 && s->at < s->total)
         take(s);
     found = s->threads > 1 ? next_threaded(s, rec) : next_alone(s, rec);
     if (found) {
