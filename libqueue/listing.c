@@ -226,6 +226,7 @@ static int sort(struct spool *sp)
     struct listing *l = sp->listing;
     struct order *order = malloc((l->count + 1) * sizeof(*order));
     struct entry *sorted = malloc((l->count + 1) * sizeof(*sorted));
+    size_t n = 0;
 
     if (!order || !sorted || l->count > UINT32_MAX) {
         free(order);
@@ -240,12 +241,18 @@ static int sort(struct spool *sp)
         order[i].at = (uint32_t)i;
     }
     qsort_r(order, l->count, sizeof(*order), by_order, sp);
-    for (size_t i = 0; i < l->count; i++)
-        sorted[i] = l->entries[order[i].at];
+    for (size_t i = 0; i < l->count; i++) {
+        const struct entry *e = &l->entries[order[i].at];
+
+        /* Back ends look into some directories twice, because messages move on meanwhile. */
+        if (n == 0 || sorted[n - 1].dir != e->dir || strcmp(sorted[n - 1].name, e->name) != 0)
+            sorted[n++] = *e;
+    }
     free(order);
     free(l->entries);
     l->entries = sorted;
     l->cap = l->count + 1;
+    l->count = n;
     return 0;
 }
 

@@ -98,6 +98,7 @@ struct walk_dir {
     size_t dir;             /* index of the directory being read */
     unsigned depth;
     enum postfix_dir kind;
+    bool again;             /* names only: its levels are known */
     bool no_memory;
 };
 
@@ -135,9 +136,10 @@ static int each_name(void *ctx, const char *name, size_t len, unsigned char type
 
     if (!id_name(name, len))
         return 0;
-    if (len == 1)
-        add_level(w, name, type);
-    else if (!listing_add(w->sp, w->dir, name, 0, len, (uint8_t)w->kind))
+    if (len == 1) {
+        if (!w->again)
+            add_level(w, name, type);
+    } else if (!listing_add(w->sp, w->dir, name, 0, len, (uint8_t)w->kind))
         w->no_memory = true;
     return w->no_memory;
 }
@@ -165,6 +167,22 @@ static bool read_dirs(struct spool *sp, size_t first, enum postfix_dir kind)
             return false;
     }
     return true;
+}
+
+/*
+ * A queue run moves messages from deferred into active while we read deferred, after we read active, and a flush through incoming:
+ * seen in neither. So both are looked through once more; who is there twice is one message to the core.
+ */
+static bool read_again(struct spool *sp)
+{
+    struct walk_dir w = { .sp = sp, .again = true };
+
+    for (w.dir = 0; w.dir < sp->dir_count && !w.no_memory; w.dir++) {
+        w.kind = (enum postfix_dir)sp->dirs[w.dir].tag;
+        if (w.kind == PF_INCOMING || w.kind == PF_ACTIVE)
+            file_each(sp->dirs[w.dir].fd, each_name, &w);
+    }
+    return !w.no_memory;
 }
 
 static void note_owner(struct spool *sp, size_t dir)
@@ -200,6 +218,8 @@ static int list(struct spool *sp, unsigned sections, struct lq_error *err)
             return error_memory(err);
         read++;
     }
+    if (!read_again(sp))
+        return error_memory(err);
     return read == 0 && refused ? file_denied(sp->fd, refused, sp->root, err) : LQ_OK;
 }
 
