@@ -283,7 +283,7 @@ static enum tri match_local(const struct operand *o, const struct lq_record *r, 
 /* A message that is being received is not damaged, however it looks. */
 static enum tri match_damaged(const struct operand *o, const struct lq_record *r, struct filter_state *state, unsigned *need)
 {
-    const unsigned sections = SEC_CONTROL | SEC_SIZE;
+    const unsigned sections = field_table[LQ_PROBLEMS].sections;    /* logs, too: the answer must not depend on what else is asked */
 
     (void)o;
     (void)state;

@@ -26,3 +26,10 @@ mkdir -p cut/deferred cut/active
 printf 'C\005hello' >cut/deferred/ABCDEF12345
 chmod 700 cut/deferred/ABCDEF12345
 run mqgrep --spool cut -b
+# A log that is no file is a problem of its message, whatever else is asked.
+spool postfix log good-a
+id=$(ls log/defer/*/ | head -n 1)
+rm log/defer/*/"$id"
+mkfifo "log/defer/${id%"${id#?}"}/$id"
+run mqgrep "$now" --spool log --damaged -i
+run mqgrep "$now" --spool log -v --damaged --fields id,problems
