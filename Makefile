@@ -26,7 +26,7 @@ SAN     ?=
 # Seconds for each fuzzer: 10 in check, 600 in fuzz, if not given.
 FUZZ_SECONDS ?=
 
-PACKAGES := libpcre2-8
+PACKAGES := libpcre2-8 libarchive jansson libcrypto
 
 comma := ,
 B ?= build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))

@@ -15,6 +15,7 @@
 #ifndef BACKEND_H
 #define BACKEND_H
 
+#include <limits.h>
 #include <sys/stat.h>
 
 #include "file.h"
@@ -65,6 +66,8 @@ struct spool {
  * FILE_GONE is silent (the caller decides); FILE_DENIED and others are recorded as a trouble of the scan.
  */
 enum file_result spool_add_dir(struct spool *sp, const char *path, const char *queue_name, unsigned tag, size_t *index);
+/* The index of the directory, opened and remembered if it was not yet; 0 or errno (ENOENT: no such directory). */
+int spool_dir(struct spool *sp, const char *path, size_t *index);
 /* Name one file; id points into name. Ids of 1..255 bytes. False without memory. */
 bool listing_add(struct spool *sp, size_t dir, const char *name, size_t id_at, size_t id_len, uint8_t role);
 /* Say that something of the spool could not be read (a directory, a file that no message owns). */
@@ -100,6 +103,91 @@ const char *reading_path(struct reading *rd, const struct entry *e);
 /* Receives pieces of a message being rebuilt. Non-zero stops. */
 typedef int body_fn(void *ctx, const void *p, size_t n);
 
+/* --- acting: what the engine needs to know to claim, hold, move and put back a message; act_*.c do the work --- */
+
+/* A file of a claimed message. */
+struct piece {
+    size_t dir;                 /* index into spool->dirs */
+    char name[NAME_MAX + 1];
+    uint8_t role;               /* as in struct entry */
+    bool links;                 /* several links are normal (a Sendmail df that envelopes share) */
+    struct stat st;             /* under the lock */
+};
+
+enum { CLAIM_PARTS_MAX = 8 };
+
+/* A message of which nobody but us changes anything, until claim_done(). */
+struct claim {
+    struct piece parts[CLAIM_PARTS_MAX];     /* the key first, then the others in the order in which they go */
+    size_t n;
+    int lock, lock2;            /* descriptors that hold the server's own lock; -1: none */
+    enum state state;           /* by place and lock: held, deferred, incoming, active … */
+    char why[256];              /* end of the sentence "NOT TAKEN: …" for every answer but CLAIM_OK */
+};
+
+enum claim_result {
+    CLAIM_OK,
+    CLAIM_GONE,                 /* finished or moved away by the server */
+    CLAIM_BUSY,                 /* its lock is held: being delivered now */
+    CLAIM_OTHER,                /* the id belongs to another message now */
+    CLAIM_REFUSED               /* receiving, links where none belong, not a regular file, wrong owner, … */
+};
+
+enum {
+    CLAIM_ACTIVE = 1,           /* also in Postfix's active queue */
+    CLAIM_MAILDROP = 2,         /* also in Postfix's maildrop: the caller knows that Postfix is down */
+    CLAIM_UNLOCKED = 4,         /* in a case: no server looks at it, no lock */
+    CLAIM_DAMAGED = 8           /* a control file that its server would refuse may be claimed, too */
+};
+
+/* What holding or releasing means for the key file. The engine writes and moves. */
+struct held {
+    bool rewritten;
+    struct buf bytes;           /* then: its new content, complete */
+    bool moved;
+    size_t dir;                 /* then: the directory and name it moves to */
+    char name[NAME_MAX + 1];
+    bool move_first;            /* both: moved under its old content, then rewritten (else rewritten, then moved) */
+    bool touch;                 /* modification time becomes now before it moves, so that the server tries it */
+    char why[256];              /* for HOLD_ALREADY and HOLD_REFUSED */
+};
+
+enum hold_result { HOLD_DO, HOLD_ALREADY, HOLD_REFUSED, HOLD_NO_MEMORY };
+
+struct lq_actor {
+    bool one_file;              /* the key is the whole message; other parts are logs: they move after it, go before it (ids are reused) */
+    bool sync_after_key;        /* removing: the key's directory is on disk before the next part goes (Sendmail delivers a qf without its df) */
+
+    /* Who owns the queue and does the work; root where files have several owners. 0 or errno. */
+    int (*owner)(const struct spool *sp, uid_t *uid, gid_t *gid);
+    /*
+     * Take the server's own lock without waiting and find all files of the message as they are now: key, data, journal, logs. ref: its files when it
+     * was selected, key first; a message that changed queues since is looked up where it is now. dev, ino: what the identity says of the part
+     * that is never rewritten; another inode there is CLAIM_OTHER; ino 0: not known, not compared. Nothing stays open but the locks.
+     */
+    enum claim_result (*claim)(struct spool *sp, const struct ref *ref, dev_t dev, ino_t ino, unsigned flags, struct claim *c);
+    /* key: the bytes of the key file under the lock. on: hold, else release. reason: for Sendmail's q; NULL: a standard text. */
+    enum hold_result (*hold)(struct spool *sp, const struct claim *c, struct bytes key, bool on, const char *reason, int64_t now, struct held *out);
+    /* NULL, or what this server's settings will do to held mail by themselves, for a warning ("timeout_frozen_after = 7d: …"); static or arena storage of out. */
+    bool (*hold_warning)(const struct spool *sp, char out[256]);
+    /* True when no file of any queue of the spool carries this id, so that it may come back; else `why` ("input/x/…-H exists"). */
+    bool (*vacant)(struct spool *sp, const char *id, char why[256]);
+    /*
+     * Where a part that was at dir_path/name goes back to: usually the same place. Writes the directory below the root and the name. active: the
+     * message was being delivered when it was taken. False with `why` when it must not go back now.
+     */
+    bool (*place)(struct spool *sp, const struct piece *part, const char *dir_path, char dir[256], char name[NAME_MAX + 1], char why[256]);
+    /* For a copy (new inode): the id that the server expects then, into out; false: the id stays. NULL: never. */
+    bool (*new_id)(struct spool *sp, const char *id, const struct stat *st, char out[64]);
+    /* Lock a file that takes the place of a locked one (a restored -D, a rewritten qf) before its name appears; 0 also where this role carries no lock. */
+    int (*lock)(const struct piece *part, int fd);
+    /* What the server will do with a message of this age once it is back: a sentence; false: nothing worth saying. */
+    bool (*prospect)(const struct spool *sp, const struct lq_record *r, int64_t now, char out[256]);
+};
+
+/* Close the locks. */
+void claim_done(struct claim *c);
+
 struct lq_backend {
     const char *name;                   /* "exim" */
     const char *const *usual_dirs;      /* NULL-terminated absolute paths */
@@ -131,9 +219,11 @@ struct lq_backend {
      * both). Called with CONTROL read, rd->headers filled. 0; a positive value when the file is damaged; what emit answered.
      */
     int (*body)(struct reading *rd, body_fn *emit, void *ctx);
+    const struct lq_actor *actor;
 };
 
 extern const struct lq_backend exim_backend, postfix_backend, sendmail_backend;
 extern const struct lq_backend *const backends[];      /* NULL-terminated */
+extern const struct lq_actor exim_actor, postfix_actor, sendmail_actor;
 
 #endif

@@ -1,11 +1,15 @@
 /*
- * The one place where directories and files of a queue are opened. Read-only, never through a symlink, regular
- * files only, never blocking on a fifo, without touching access times where the kernel lets us.
+ * The one place where directories and files of a queue and of a vault are opened, made, moved and removed. Never through a
+ * symlink, regular files only, never blocking on a fifo, without touching access times where the kernel lets us.
+ *
+ * Reading answers an enum file_result. What changes something answers 0 or an errno value, and has changed nothing then (but
+ * file_write() and file_copy(), which can stop half way). Interrupted calls are repeated.
  */
 #ifndef FILE_H
 #define FILE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/stat.h>
 
 #include "error.h"
@@ -39,5 +43,52 @@ const char *file_result_text(enum file_result r);
 typedef int file_each_fn(void *ctx, const char *name, size_t len, unsigned char type);
 /* Every entry of an open directory, in no order. FILE_OK, or FILE_FAILED with errno. dirfd stays open. */
 enum file_result file_each(int dirfd, file_each_fn *each, void *ctx);
+
+/* --- changing --- */
+
+/* The same as file_open(), for reading and writing: locks of some servers ask for it. Nothing is written through it. */
+enum file_result file_open_rw(int dirfd, const char *name, int *fd, struct stat *st);
+/*
+ * Open a directory of several levels below dirfd, no symlink on the way (openat2 with RESOLVE_BENEATH where the kernel has it, else
+ * level by level). 0 or errno.
+ */
+int file_open_below(int dirfd, const char *path, int *fd);
+/* Make the levels of path that are missing, mode 0700, and open the last one. made: NULL, or told whether any was made. */
+int file_make_below(int dirfd, const char *path, int *fd, bool *made);
+int file_make_dir(int dirfd, const char *name, mode_t mode);
+int file_remove_dir(int dirfd, const char *name);
+
+/* A new file for writing; EEXIST if the name is taken, by whatever. */
+int file_create(int dirfd, const char *name, mode_t mode, int *fd);
+/* Our own open file (a journal) for adding lines at its end; made if missing. */
+int file_append(int dirfd, const char *name, mode_t mode, int *fd);
+int file_write(int fd, const void *p, size_t n);
+/* Everything from one descriptor's beginning to the other's present place, digested on the way if d is not NULL; *size: bytes copied. */
+struct digest;
+int file_copy(int from, int to, uint64_t *size, struct digest *d);
+/* Reserve room, really allocated. EOPNOTSUPP is answered by writing zeros. */
+int file_reserve(int fd, uint64_t size);
+
+/* Both names exist afterwards; EEXIST, EXDEV. If the new name turns out to be another inode than (dev, ino), it is taken away again: ESTALE. */
+int file_link(int fromdir, const char *from, int todir, const char *to, dev_t dev, ino_t ino);
+/* Rename that replaces nothing: EEXIST, EXDEV, ENOENT. On file systems without RENAME_NOREPLACE: EINVAL. */
+int file_move(int fromdir, const char *from, int todir, const char *to);
+/* Rename over what is there, in one directory. */
+int file_replace(int dirfd, const char *from, const char *to);
+int file_remove(int dirfd, const char *name);
+
+int file_set_mode(int fd, mode_t mode);
+int file_set_owner(int fd, uid_t uid, gid_t gid);
+int file_set_times(int fd, const struct stat *st);
+/* Of a name; a symlink is not followed. */
+int file_touch(int dirfd, const char *name, const struct timespec *mtime);
+
+/* Of a file or a directory: on disk when it answers 0. */
+int file_sync(int fd);
+
+/* Locks that never wait: 0, EAGAIN if somebody holds one, errno. Let go by closing the descriptor. */
+int file_lock_flock(int fd);
+/* An open-file-description lock for writing on [start, start + len), len 0: to the end; it conflicts with POSIX locks of others. */
+int file_lock_range(int fd, off_t start, off_t len);
 
 #endif

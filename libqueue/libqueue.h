@@ -1,7 +1,7 @@
 /*
  * libqueue: one record for every message in an Exim, Postfix or Sendmail queue.
  *
- * The library only reads: it opens queue files with O_RDONLY, takes no lock, and never prints or
+ * Everything up to "acting" only reads: it opens queue files with O_RDONLY and takes no lock. The library never prints or
  * exits. Results come out through the first argument, errors go into the last one.
  *
  *     struct lq_error err;
@@ -44,6 +44,9 @@ enum lq_status {
     LQ_EACCES = -4,     /* no right to read; the text names who has it */
     LQ_ENOENT = -5,     /* no such spool, message or file (any more) */
     LQ_EUNKNOWN = -6,   /* not a spool of a mail server that we know */
+    LQ_EREFUSED = -7,   /* a guard says no: nothing was changed; the text says why and what to do */
+    LQ_ENOSPC = -8,     /* no room; what was begun is consistent */
+    LQ_EDAMAGED = -9,   /* a case, a packed case or a list of records is not what it should be */
 };
 
 /* Filled on failure only: one finished sentence, no newline. */
@@ -119,6 +122,10 @@ struct lq_filter;
 struct lq_scan;
 struct lq_record;
 struct lq_spools;
+struct lq_set;
+struct lq_job;
+struct lq_vault;
+struct lq_case;
 
 /** The library's version, "0.1.0". Static storage. */
 LQ_API const char *lq_version(void);
@@ -286,6 +293,145 @@ LQ_API int lq_message_headers(struct lq_queue *q, const struct lq_record *rec, l
 /** Write the bytes of the message's i-th file (LQ_FILES). LQ_END past the last; else as lq_message_eml(). */
 LQ_API int lq_message_raw(struct lq_queue *q, const struct lq_record *rec, size_t i, lq_write_fn *write, void *ctx,
                           struct lq_error *err);
+
+/* ---- a set: messages fixed at one moment ----------------------------------------------------------- */
+
+/* What lq_scan_opts.fields must contain (beside what the caller shows) for records that go into a set. */
+#define LQ_FIELDS_SET (LQ_FIELD_BIT(LQ_IDENTITY) | LQ_FIELD_BIT(LQ_STATE) | LQ_FIELD_BIT(LQ_FILES) | LQ_FIELD_BIT(LQ_MESSAGE_SIZE))
+
+/** An empty set. It keeps ids, files and what identifies each message, not records: about 300 bytes a message. */
+LQ_API int lq_set_new(struct lq_set **out, struct lq_error *err);
+/**
+ * Add a record of a scan of q, in the order of the calls. q must stay open as long as the set lives. Any state may be added; what may not be
+ * touched is left alone, and said, when it is acted on. LQ_OK, LQ_ENOMEM.
+ */
+LQ_API int lq_set_add(struct lq_set *s, struct lq_queue *q, const struct lq_record *rec, struct lq_error *err);
+LQ_API size_t lq_set_count(const struct lq_set *s);
+/** Sum of the sizes of the files, as they were. */
+LQ_API uint64_t lq_set_bytes(const struct lq_set *s);
+LQ_API void lq_set_free(struct lq_set *s);
+
+/* ---- acting on a set --------------------------------------------------------------------------------- */
+
+enum lq_verb {
+    LQ_TAKE,            /* move into a case */
+    LQ_HOLD,            /* in place, the server's own way */
+    LQ_RELEASE,
+    LQ_PURGE,           /* delete; with undo: through a case */
+    LQ_RESTORE          /* the set is of queues of cases: lq_case_queue() */
+};
+
+struct lq_job_opts {
+    size_t size;                        /* sizeof(struct lq_job_opts) */
+    enum lq_verb verb;
+    const char *vault;                  /* directory; NULL: the default one of each spool, lq_vault_default() */
+    const char *why, *command;          /* recorded */
+    const char *hold_reason;            /* Sendmail stores it; NULL: a standard one */
+    const struct lq_filter *filter;     /* a message that changed since it was selected is asked again, under the lock; NULL: by identity alone */
+    int64_t now;                        /* what the filter's ages count from, as at the selection */
+    bool undo;                          /* LQ_PURGE: into a packed case first */
+    bool active;                        /* also messages in Postfix's active queue */
+    bool again;                         /* LQ_RESTORE: also what went back before, and out of copies */
+    bool nfs_ok;
+    bool dry;                           /* answer what would happen; nothing is written, locked or made, no vault is needed */
+    unsigned batch;                     /* messages between two syncs; 0: default */
+};
+
+/**
+ * Prepare to act: find the vault, refuse what a guard refuses, write down the intent. The calling process, if root, works as the
+ * queue's owner between lq_job_next() calls (effective user, group and groups change for the whole process, so: one job at a time and no
+ * other threads at work); lq_job_end() makes it root again.
+ * LQ_OK; LQ_EREFUSED (an unfinished job, NFS, no room, a vault inside a queue, …); LQ_EACCES; LQ_ENOSPC; LQ_EIO; LQ_EINVAL; LQ_ENOMEM.
+ */
+LQ_API int lq_job_begin(struct lq_job **out, const struct lq_set *set, const struct lq_job_opts *opts, struct lq_error *err);
+
+enum lq_result { LQ_DONE, LQ_SKIPPED, LQ_FAILED };
+
+struct lq_outcome {
+    size_t index;                       /* in the set */
+    enum lq_result result;
+    const char *id, *spool, *mta;
+    const char *state;                  /* when it was selected */
+    const char *text;                   /* why it was skipped or failed, or what to know of it (NULL: nothing) */
+    const char *new_id;                 /* LQ_RESTORE: where it differs; else NULL */
+};
+
+/**
+ * The next message's outcome, in the order of the set. Messages are worked on in batches: when this answers, the message is where it belongs, and synced.
+ * *out lives until the next call. Stop after any call: lq_job_end() finishes what was begun.
+ * LQ_OK; LQ_END after the last; LQ_ENOSPC, LQ_EIO, LQ_ENOMEM: the job cannot go on, messages not yet answered for are untouched.
+ */
+LQ_API int lq_job_next(struct lq_job *job, const struct lq_outcome **out, struct lq_error *err);
+/** "20261122T031415Z-a1b2"; NULL when dry. */
+LQ_API const char *lq_job_name(const struct lq_job *job);
+/** Directories of the cases that the job fills, in the order of their spools; NULL past the end. */
+LQ_API const char *lq_job_case(const struct lq_job *job, size_t i);
+/**
+ * Finish: let go of what is claimed, write the result, seal its cases (records, hashes; for undo: pack). job is gone afterwards whatever
+ * it answers. LQ_OK; LQ_ENOSPC, LQ_EIO: the messages are safe, but a case could not be sealed: the text says which.
+ */
+LQ_API int lq_job_end(struct lq_job *job, struct lq_error *err);
+
+/* ---- vaults and cases ---------------------------------------------------------------------------------- */
+
+/** The vault for this queue when none is named: /var/spool/mqtools on the same file system, else a directory on the spool's own mount. The text is the caller's: free(). */
+LQ_API int lq_vault_default(char **out, struct lq_queue *q, struct lq_error *err);
+/** Open an existing vault. LQ_OK; LQ_ENOENT; LQ_EACCES; LQ_EREFUSED if it is not safely root's (or our own); LQ_ENOMEM. */
+LQ_API int lq_vault_open(struct lq_vault **out, const char *dir, struct lq_error *err);
+LQ_API const char *lq_vault_dir(const struct lq_vault *v);
+LQ_API void lq_vault_close(struct lq_vault *v);
+
+/** Names of all cases, oldest first; *n of them. The array is the caller's: lq_names_free(). */
+LQ_API int lq_vault_cases(struct lq_vault *v, char ***names, size_t *n, struct lq_error *err);
+LQ_API void lq_names_free(char **names, size_t n);
+
+/* What happened to the messages of a case: only moved and purged ones can go back. */
+enum lq_custody { LQ_MOVED, LQ_PURGED, LQ_COPY };
+
+struct lq_case_info {
+    const char *name, *path;            /* path: the directory or the packed file */
+    enum lq_custody custody;
+    bool packed, sealed;
+    bool unfinished;                    /* its job was interrupted: `recover` */
+    const char *host, *why, *command, *verb;    /* NULL where not known */
+    int64_t created;                    /* epoch seconds */
+    uint64_t messages, bytes;           /* when it was filled */
+    uint64_t restored;                  /* of them went back */
+    size_t spools;
+};
+
+/** Open a case of a vault by its name, or (v NULL) a case directory or packed file anywhere by its path. */
+LQ_API int lq_case_open(struct lq_case **out, struct lq_vault *v, const char *name, struct lq_error *err);
+/** Lives as long as the case. */
+LQ_API const struct lq_case_info *lq_case_info(const struct lq_case *c);
+/**
+ * The i-th spool's messages in the case as a queue to scan: records say the host and spool that they came from. Belongs to the case. A packed case is unpacked
+ * into its vault for that (LQ_ENOSPC), and removed again by lq_case_close().
+ */
+LQ_API int lq_case_queue(struct lq_queue **out, struct lq_case *c, size_t i, struct lq_error *err);
+/** Write records.ndjson, manifests and bag-info.txt; the case is sealed then. LQ_EREFUSED if it is sealed or its job runs. */
+LQ_API int lq_case_seal(struct lq_case *c, struct lq_error *err);
+
+/* One finding about a case; sentence without newline. */
+typedef void lq_finding_fn(void *ctx, const char *sentence);
+/** Check every hash, size and name, the journal's chain, and that nothing is there that no manifest names. Messages that went back are no finding. LQ_OK: all well; LQ_EDAMAGED: findings were told; LQ_EIO … */
+LQ_API int lq_case_verify(struct lq_case *c, lq_finding_fn *tell, void *ctx, struct lq_error *err);
+/** Delete the case for good. why is recorded in the vault's jobs. */
+LQ_API int lq_case_drop(struct lq_case *c, const char *why, const char *command, struct lq_error *err);
+LQ_API void lq_case_close(struct lq_case *c);
+
+struct lq_pack_opts {
+    size_t size;
+    const char *output;                 /* new file; .tar.gz, .tgz, .tar.zst: its end decides. Never overwritten */
+    const char *why, *command, *reporter;
+};
+/** An evidence tarball of a case, or (c NULL) of a set, straight from the queues, which are only read. Custody: copy. LQ_OK; LQ_EREFUSED: output exists; LQ_ENOSPC … */
+LQ_API int lq_pack(struct lq_case *c, const struct lq_set *set, const struct lq_pack_opts *opts, struct lq_error *err);
+
+/** Finish or undo what crashed jobs left in this vault: after that every message is whole, in one place. tell: what was found and done. Jobs that live are left alone. */
+LQ_API int lq_vault_recover(struct lq_vault *v, lq_finding_fn *tell, void *ctx, struct lq_error *err);
+/** Delete undo cases (custody purged) made before `before`; never one that holds taken mail. */
+LQ_API int lq_vault_expire(struct lq_vault *v, int64_t before, bool dry, lq_finding_fn *tell, void *ctx, struct lq_error *err);
 
 /* ---- words that commands share with the library ----------------------------------------------------- */
 
