@@ -1080,11 +1080,11 @@ END_TEST
 
 /* --- whole spools --- */
 
-static char spool_dir[] = "/tmp/check-exim-XXXXXX";
+static char spool_path[] = "/tmp/check-exim-XXXXXX";
 
 static void make_spool(void)
 {
-    ck_assert_ptr_nonnull(mkdtemp(spool_dir));
+    ck_assert_ptr_nonnull(mkdtemp(spool_path));
 }
 
 static int run(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -1101,7 +1101,7 @@ static int run(const char *fmt, ...)
 
 static void remove_spool(void)
 {
-    ck_assert_int_eq(run("rm -rf '%s'", spool_dir), 0);
+    ck_assert_int_eq(run("rm -rf '%s'", spool_path), 0);
 }
 
 static void put(const char *path, const char *text)
@@ -1109,8 +1109,8 @@ static void put(const char *path, const char *text)
     char whole[300];
     FILE *f;
 
-    snprintf(whole, sizeof(whole), "%s/%s", spool_dir, path);
-    for (char *slash = strchr(whole + sizeof(spool_dir), '/'); slash; slash = strchr(slash + 1, '/')) {
+    snprintf(whole, sizeof(whole), "%s/%s", spool_path, path);
+    for (char *slash = strchr(whole + sizeof(spool_path), '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         mkdir(whole, 0750);
         *slash = '/';
@@ -1153,7 +1153,7 @@ static void describe_spool(struct buf *out, unsigned threads)
     int64_t size;
     int rc;
 
-    rc = lq_queue_open(&q, NULL, spool_dir, NULL, &err);
+    rc = lq_queue_open(&q, NULL, spool_path, NULL, &err);
     ck_assert_msg(rc == LQ_OK, "%s", err.text);
     ck_assert_str_eq(lq_queue_mta(q), "exim");
     ck_assert_int_eq(lq_scan_begin(&scan, q, &opts, &err), LQ_OK);
@@ -1279,7 +1279,7 @@ START_TEST(locked)
     put_data("input/" ID "-D", ID);
     put_data("input/1ZZZZZ-0003xZ-2Y-D", "1ZZZZZ-0003xZ-2Y");
     for (size_t i = 0; i < 2; i++) {
-        snprintf(path, sizeof(path), "%s/input/%s-D", spool_dir, i ? "1ZZZZZ-0003xZ-2Y" : ID);
+        snprintf(path, sizeof(path), "%s/input/%s-D", spool_path, i ? "1ZZZZZ-0003xZ-2Y" : ID);
         fd[i] = open(path, O_RDWR | O_CLOEXEC);
         /* An OFD lock: closing the same file elsewhere in this process does not lose it. */
         ck_assert_int_eq(fcntl(fd[i], F_OFD_SETLK, &lock), 0);
@@ -1294,11 +1294,11 @@ END_TEST
 START_TEST(strange_files)
 {
     put_data("input/" ID "-D", ID);
-    ck_assert_int_eq(run("cd %s/input && ln -s /etc/passwd " ID "-H && mkfifo " LATER "-H && mkdir " LONG_ID "-H", spool_dir), 0);
+    ck_assert_int_eq(run("cd %s/input && ln -s /etc/passwd " ID "-H && mkfifo " LATER "-H && mkdir " LONG_ID "-H", spool_path), 0);
     put_data("input/" LATER "-D", LATER);
     put_data("input/" LONG_ID "-D", LONG_ID);
     put_header("input/1xUroW-0003xZ-2Y-H", "1xUroW-0003xZ-2Y", "");
-    ck_assert_int_eq(run("cd %s/input && ln -s /etc/passwd 1xUroW-0003xZ-2Y-D && echo >x && ln -s /nowhere y", spool_dir), 0);
+    ck_assert_int_eq(run("cd %s/input && ln -s /etc/passwd 1xUroW-0003xZ-2Y-D && echo >x && ln -s /nowhere y", spool_path), 0);
     check_spool("default " ID " corrupt input/" ID "-H input/" ID "-D [input/" ID "-H: not a regular file]\n"
                 "default " LATER " corrupt input/" LATER "-H input/" LATER "-D [input/" LATER "-H: not a regular file]\n"
                 "default 1xUroW-0003xZ-2Y incomplete input/1xUroW-0003xZ-2Y-H input/1xUroW-0003xZ-2Y-D [input/1xUroW-0003xZ-2Y-D: not a regular file]\n"
@@ -1323,7 +1323,7 @@ START_TEST(not_a_spool)
     put("input/file.txt", "");
     put("input/x/file.txt", "");
     put("output/file.txt", "");
-    ck_assert_int_eq(lq_queue_open(&q, NULL, spool_dir, NULL, &err), LQ_EUNKNOWN);
+    ck_assert_int_eq(lq_queue_open(&q, NULL, spool_path, NULL, &err), LQ_EUNKNOWN);
 }
 END_TEST
 
@@ -1341,9 +1341,9 @@ START_TEST(moved_and_gone)
     put_header("input/" LATER "-H", LATER, "");
     put_data("input/" LATER "-D", LATER);
     put("slow/input/", "");
-    ck_assert_int_eq(lq_queue_open(&q, NULL, spool_dir, NULL, &err), LQ_OK);
+    ck_assert_int_eq(lq_queue_open(&q, NULL, spool_path, NULL, &err), LQ_OK);
     ck_assert_int_eq(lq_scan_begin(&scan, q, &opts, &err), LQ_OK);
-    ck_assert_int_eq(run("cd %s && mv input/" ID "-* slow/input/ && rm input/" LATER "-*", spool_dir), 0);
+    ck_assert_int_eq(run("cd %s && mv input/" ID "-* slow/input/ && rm input/" LATER "-*", spool_path), 0);
     ck_assert_int_eq(lq_scan_next(scan, &r, &err), LQ_OK);
     ck_assert_str_eq(lq_record_text(r, LQ_QUEUE_NAME).p, "slow");
     ck_assert_str_eq(lq_record_text(r, LQ_QUEUE_ID).p, ID);
@@ -1390,7 +1390,7 @@ START_TEST(message)
     put("input/" ID "-H", text);
     snprintf(text, sizeof(text), ID "-D\n%s", messages[_i].body);
     put("input/" ID "-D", text);
-    ck_assert_int_eq(lq_queue_open(&q, NULL, spool_dir, NULL, &err), LQ_OK);
+    ck_assert_int_eq(lq_queue_open(&q, NULL, spool_path, NULL, &err), LQ_OK);
     ck_assert_int_eq(lq_scan_begin(&scan, q, &opts, &err), LQ_OK);
     ck_assert_int_eq(lq_scan_next(scan, &r, &err), LQ_OK);
     ck_assert_int_eq(lq_message_eml(q, r, collect, &out, &err), messages[_i].rc);
@@ -1431,7 +1431,7 @@ START_TEST(header_beyond_the_limit)
     buf_add(&text, "", 1);
     put("input/" ID "-H", text.p);
     put_data("input/" ID "-D", ID);
-    ck_assert_int_eq(lq_queue_open(&q, NULL, spool_dir, NULL, &err), LQ_OK);
+    ck_assert_int_eq(lq_queue_open(&q, NULL, spool_path, NULL, &err), LQ_OK);
     ck_assert_int_eq(lq_scan_begin(&scan, q, &opts, &err), LQ_OK);
     ck_assert_int_eq(lq_scan_next(scan, &r, &err), LQ_OK);
     ck_assert_str_eq(lq_record_text(r, LQ_SUBJECT).p, "begin");
