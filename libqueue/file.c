@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static enum file_result from_errno(void)
+enum file_result file_result_errno(void)
 {
     switch (errno) {
     case ENOENT:
@@ -40,7 +40,7 @@ enum file_result file_open(int dirfd, const char *name, int *fd, struct stat *st
     int f = open_quietly(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 
     if (f < 0)
-        return from_errno();
+        return file_result_errno();
     if (fstat(f, st) < 0) {
         close(f);
         return FILE_FAILED;
@@ -56,7 +56,7 @@ enum file_result file_open(int dirfd, const char *name, int *fd, struct stat *st
 enum file_result file_stat(int dirfd, const char *name, struct stat *st)
 {
     if (fstatat(dirfd, name, st, AT_SYMLINK_NOFOLLOW) < 0)
-        return from_errno();
+        return file_result_errno();
     return S_ISREG(st->st_mode) ? FILE_OK : FILE_ODD;
 }
 
@@ -77,7 +77,7 @@ enum file_result file_open_dir(int dirfd, const char *name, int *fd)
     if (f < 0 && (errno == ELOOP || errno == ENOTDIR) && link_is_trusted(dirfd, name))
         f = open_quietly(dirfd, name, flags);
     if (f < 0)
-        return errno == ENOTDIR ? FILE_ODD : from_errno();
+        return errno == ENOTDIR ? FILE_ODD : file_result_errno();
     *fd = f;
     return FILE_OK;
 }
@@ -119,7 +119,7 @@ enum file_result file_each(int dirfd, file_each_fn *each, void *ctx)
         if (fd >= 0)
             close(fd);
         errno = error;
-        return from_errno();
+        return file_result_errno();
     }
     while ((errno = 0, d = readdir(dir)) != NULL) {
         if (d->d_name[0] == '.' && (d->d_name[1] == '\0' || (d->d_name[1] == '.' && d->d_name[2] == '\0')))

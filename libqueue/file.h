@@ -36,6 +36,8 @@ enum file_result file_open_dir(int dirfd, const char *name, int *fd);
  * name is below dirfd, shown is what the sentence calls it. Answers LQ_EACCES.
  */
 int file_denied(int dirfd, const char *name, const char *shown, struct lq_error *err);
+/* What errno means for who only wanted to look. */
+enum file_result file_result_errno(void);
 /* "permission denied", "not a regular file", … for a sentence; uses errno for FILE_FAILED. */
 const char *file_result_text(enum file_result r);
 
@@ -50,20 +52,26 @@ enum file_result file_each(int dirfd, file_each_fn *each, void *ctx);
 enum file_result file_open_rw(int dirfd, const char *name, int *fd, struct stat *st);
 /*
  * Open a directory of several levels below dirfd, no symlink on the way (openat2 with RESOLVE_BENEATH where the kernel has it, else
- * level by level). 0 or errno.
+ * level by level). "" is dirfd itself. 0 or errno: ELOOP for a symlink, EXDEV for "..", an absolute path, or what else leads out.
  */
 int file_open_below(int dirfd, const char *path, int *fd);
-/* Make the levels of path that are missing, mode 0700, and open the last one. made: NULL, or told whether any was made. */
+/*
+ * Make the levels of path that are missing, mode 0700, and open the last one. A new level is on disk in its parent. made: NULL, or told
+ * whether any was made. After an error levels may be there that were not; they are empty.
+ */
 int file_make_below(int dirfd, const char *path, int *fd, bool *made);
 int file_make_dir(int dirfd, const char *name, mode_t mode);
 int file_remove_dir(int dirfd, const char *name);
 
-/* A new file for writing; EEXIST if the name is taken, by whatever. */
+/* A new file for writing, and for reading back; EEXIST if the name is taken, by whatever. */
 int file_create(int dirfd, const char *name, mode_t mode, int *fd);
-/* Our own open file (a journal) for adding lines at its end; made if missing. */
+/* Our own open file (a journal) for adding lines at its end; made if missing. EINVAL, ELOOP, ENXIO: not a regular file. */
 int file_append(int dirfd, const char *name, mode_t mode, int *fd);
 int file_write(int fd, const void *p, size_t n);
-/* Everything from one descriptor's beginning to the other's present place, digested on the way if d is not NULL; *size: bytes copied. */
+/*
+ * Everything from one descriptor's beginning to the other's present place, digested on the way if d is not NULL; *size: bytes copied.
+ * ESTALE: the file grew meanwhile.
+ */
 struct digest;
 int file_copy(int from, int to, uint64_t *size, struct digest *d);
 /* Reserve room, really allocated. EOPNOTSUPP is answered by writing zeros. */
@@ -71,7 +79,7 @@ int file_reserve(int fd, uint64_t size);
 
 /* Both names exist afterwards; EEXIST, EXDEV. If the new name turns out to be another inode than (dev, ino), it is taken away again: ESTALE. */
 int file_link(int fromdir, const char *from, int todir, const char *to, dev_t dev, ino_t ino);
-/* Rename that replaces nothing: EEXIST, EXDEV, ENOENT. On file systems without RENAME_NOREPLACE: EINVAL. */
+/* Rename that replaces nothing, a directory too: EEXIST, EXDEV, ENOENT. On file systems without RENAME_NOREPLACE: EINVAL. */
 int file_move(int fromdir, const char *from, int todir, const char *to);
 /* Rename over what is there, in one directory. */
 int file_replace(int dirfd, const char *from, const char *to);
@@ -80,10 +88,10 @@ int file_remove(int dirfd, const char *name);
 int file_set_mode(int fd, mode_t mode);
 int file_set_owner(int fd, uid_t uid, gid_t gid);
 int file_set_times(int fd, const struct stat *st);
-/* Of a name; a symlink is not followed. */
+/* Modification time of a name; a symlink is not followed. */
 int file_touch(int dirfd, const char *name, const struct timespec *mtime);
 
-/* Of a file or a directory: on disk when it answers 0. */
+/* Of a file or a directory: on disk when it answers 0. After an error nothing is known of it; asking again would answer 0. */
 int file_sync(int fd);
 
 /* Locks that never wait: 0, EAGAIN if somebody holds one, errno. Let go by closing the descriptor. */
