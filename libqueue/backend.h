@@ -66,7 +66,11 @@ struct spool {
  * FILE_GONE is silent (the caller decides); FILE_DENIED and others are recorded as a trouble of the scan.
  */
 enum file_result spool_add_dir(struct spool *sp, const char *path, const char *queue_name, unsigned tag, size_t *index);
-/* The index of the directory, opened and remembered if it was not yet; 0 or errno (ENOENT: no such directory). */
+/*
+ * The index of the directory, opened and remembered if it was not yet (opened anew if it was removed meanwhile); 0 or errno (ENOENT: no such
+ * directory). One that list() did not see has SPOOL_TAG_NONE for its tag.
+ */
+#define SPOOL_TAG_NONE UINT_MAX
 int spool_dir(struct spool *sp, const char *path, size_t *index);
 /* Name one file; id points into name. Ids of 1..255 bytes. False without memory. */
 bool listing_add(struct spool *sp, size_t dir, const char *name, size_t id_at, size_t id_len, uint8_t role);

@@ -1,4 +1,6 @@
-/* The table of back ends: one line each. */
+/* The table of back ends: one line each; and how a claim of any of them ends. */
+#include <unistd.h>
+
 #include "backend.h"
 
 const struct lq_backend *const backends[] = {
@@ -7,3 +9,12 @@ const struct lq_backend *const backends[] = {
     &sendmail_backend,
     NULL
 };
+
+void claim_done(struct claim *c)
+{
+    if (c->lock >= 0)
+        close(c->lock);
+    if (c->lock2 >= 0)
+        close(c->lock2);
+    c->lock = c->lock2 = -1;
+}

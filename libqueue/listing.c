@@ -94,23 +94,13 @@ static bool allow_more_files(void)
     return setrlimit(RLIMIT_NOFILE, &limit) == 0;
 }
 
-enum file_result spool_add_dir(struct spool *sp, const char *path, const char *queue_name, unsigned tag, size_t *index)
+/* Takes dir->fd over, also when it fails. */
+static bool remember_dir(struct spool *sp, struct spool_dir dir, const char *path, const char *queue_name, size_t *index)
 {
-    struct spool_dir dir = { .tag = tag }, *dirs;
-    enum file_result r = file_open_dir(sp->fd, *path ? path : ".", &dir.fd);
-
-    if (r == FILE_FAILED && errno == EMFILE && allow_more_files())
-        r = file_open_dir(sp->fd, *path ? path : ".", &dir.fd);
-    if (r != FILE_OK) {
-        if (r != FILE_GONE)
-            spool_trouble(sp, "cannot read directory %s/%s: %s", sp->root, path,
-                          r == FILE_ODD ? "not a directory, or a link that is not root's" : file_result_text(r));
-        return r;
-    }
     if (sp->dir_count == sp->dir_cap) {
         size_t cap = sp->dir_cap ? sp->dir_cap * 2 : 64;
+        struct spool_dir *dirs = cap <= UINT16_MAX ? realloc(sp->dirs, cap * sizeof(*dirs)) : NULL;
 
-        dirs = cap <= UINT16_MAX ? realloc(sp->dirs, cap * sizeof(*dirs)) : NULL;
         if (dirs) {
             sp->dirs = dirs;
             sp->dir_cap = cap;
@@ -122,13 +112,101 @@ enum file_result spool_add_dir(struct spool *sp, const char *path, const char *q
         close(dir.fd);
         free(dir.path);
         free((char *)dir.queue_name);
-        spool_trouble(sp, "cannot remember directory %s/%s: too many directories, or out of memory", sp->root, path);
         errno = ENOMEM;
-        return FILE_FAILED;
+        return false;
     }
     *index = sp->dir_count;
     sp->dirs[sp->dir_count++] = dir;
+    return true;
+}
+
+enum file_result spool_add_dir(struct spool *sp, const char *path, const char *queue_name, unsigned tag, size_t *index)
+{
+    struct spool_dir dir = { .tag = tag };
+    enum file_result r = file_open_dir(sp->fd, *path ? path : ".", &dir.fd);
+
+    if (r == FILE_FAILED && errno == EMFILE && allow_more_files())
+        r = file_open_dir(sp->fd, *path ? path : ".", &dir.fd);
+    if (r != FILE_OK) {
+        if (r != FILE_GONE)
+            spool_trouble(sp, "cannot read directory %s/%s: %s", sp->root, path,
+                          r == FILE_ODD ? "not a directory, or a link that is not root's" : file_result_text(r));
+        return r;
+    }
+    if (!remember_dir(sp, dir, path, queue_name, index)) {
+        spool_trouble(sp, "cannot remember directory %s/%s: too many directories, or out of memory", sp->root, path);
+        return FILE_FAILED;
+    }
     return FILE_OK;
+}
+
+/* Level by level: a link is followed only where file_open_dir() trusts it, on the way as at the end. 0 or errno. */
+static int open_levels(struct spool *sp, const char *path, int *fd)
+{
+    static const int errors[] = { [FILE_GONE] = ENOENT, [FILE_DENIED] = EACCES, [FILE_ODD] = ENOTDIR };
+    int at = -1;
+
+    do {
+        char level[NAME_MAX + 1];
+        size_t n = strcspn(path, "/");
+        enum file_result r = FILE_FAILED;
+        int next;
+
+        errno = ENAMETOOLONG;
+        if (n < sizeof(level)) {
+            snprintf(level, sizeof(level), "%.*s", (int)n, path);
+            r = file_open_dir(at < 0 ? sp->fd : at, n ? level : ".", &next);
+        }
+        if (r == FILE_FAILED && errno == EMFILE && allow_more_files())
+            r = file_open_dir(at < 0 ? sp->fd : at, n ? level : ".", &next);
+        if (r != FILE_OK) {
+            int error = r == FILE_FAILED ? errno : errors[r];
+
+            if (at >= 0)
+                close(at);
+            return error;
+        }
+        if (at >= 0)
+            close(at);
+        at = next;
+        path += n + (path[n] == '/');
+    } while (*path);
+    *fd = at;
+    return 0;
+}
+
+/* Servers remove directories that they find empty, and make them again. */
+static bool was_removed(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) < 0 || st.st_nlink == 0;
+}
+
+int spool_dir(struct spool *sp, const char *path, size_t *index)
+{
+    struct spool_dir dir = { .tag = SPOOL_TAG_NONE };
+    char first[NAME_MAX + 1];
+    size_t i = 0;
+    int error;
+
+    while (i < sp->dir_count && strcmp(sp->dirs[i].path, path) != 0)
+        i++;
+    if (i < sp->dir_count && !was_removed(sp->dirs[i].fd)) {
+        *index = i;
+        return 0;
+    }
+    error = open_levels(sp, path, &dir.fd);
+    if (error != 0)
+        return error;
+    if (i < sp->dir_count) {
+        close(sp->dirs[i].fd);
+        sp->dirs[i].fd = dir.fd;
+        *index = i;
+        return 0;
+    }
+    snprintf(first, sizeof(first), "%.*s", (int)strcspn(path, "/"), path);
+    return remember_dir(sp, dir, path, first, index) ? 0 : errno;
 }
 
 static char *keep_name(struct listing *l, const char *name, size_t len)
