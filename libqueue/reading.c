@@ -54,11 +54,6 @@ const char *reading_path(struct reading *rd, const struct entry *e)
     return rd->path;
 }
 
-static bool acts(const struct reading *rd)
-{
-    return rd->want & LQ_FIELD_BIT(LQ_IDENTITY);
-}
-
 static enum file_result told(struct reading *rd, const struct entry *e, enum file_result r)
 {
     const char *why = file_result_text(r);
@@ -77,8 +72,6 @@ enum file_result reading_open(struct reading *rd, const struct entry *e, struct 
 
     close_file(rd);
     r = file_open(rd->spool->dirs[e->dir].fd, e->name, &rd->fd, st);
-    if (r == FILE_OK && acts(rd))
-        record_add_stamp(rd->rec, st);
     if (r != FILE_OK)
         rd->fd = -1;
     else if (source_file(&rd->src, rd->fd, (uint64_t)st->st_size) < 0) {
@@ -90,11 +83,7 @@ enum file_result reading_open(struct reading *rd, const struct entry *e, struct 
 
 enum file_result reading_stat(struct reading *rd, const struct entry *e, struct stat *st)
 {
-    enum file_result r = file_stat(rd->spool->dirs[e->dir].fd, e->name, st);
-
-    if (r == FILE_OK && acts(rd))
-        record_add_stamp(rd->rec, st);
-    return told(rd, e, r);
+    return told(rd, e, file_stat(rd->spool->dirs[e->dir].fd, e->name, st));
 }
 
 static void set_view(struct lq_record *r, enum lq_field f, const char *p)

@@ -246,20 +246,12 @@ static bool df_place(const struct reading *rd, size_t *dir)
 {
     const struct sendmail_places *own = sendmail_places(rd->spool);
     size_t home = sendmail_home_of(rd->spool, &rd->ref->entries[0]);
-    struct lq_str d = rd->rec->scratch_text[0];
     const struct sendmail_home *h;
 
-    if (d.p) {
-        const char *want = strcmp(d.p, ".") == 0 ? "" : d.p;
-
-        for (home = 0; home < own->count; home++)
-            if (strcmp(own->homes[home].path, want) == 0)
-                break;
-        if (home == own->count)
-            return false;
-    }
-    h = &own->homes[own->homes[home].real];
-    *dir = h->dirs[h->has[KIND_DF] ? KIND_DF : KIND_HOME];
+    if (!sendmail_df_home(own, rd->rec->scratch_text[0].p, &home))
+        return false;
+    h = &own->homes[home];
+    *dir = sendmail_dir_for(h, ROLE_DF);
     return h->has[KIND_HOME];
 }
 
@@ -390,10 +382,25 @@ static void read_size(struct reading *rd)
     }
 }
 
+/* Who acts names directories that nobody listed; in one that is no queue directory sendmail has no messages. */
+static bool in_queue(struct reading *rd)
+{
+    if (sendmail_places(rd->spool)->count == 0 && sendmail_survey(rd->spool) != 0)
+        return false;
+    for (uint32_t i = 0; i < rd->ref->count; i++)
+        if (rd->spool->dirs[rd->ref->entries[i].dir].tag == SPOOL_TAG_NONE)
+            return false;
+    return true;
+}
+
 static void read_message(struct reading *rd, unsigned sections)
 {
     struct lq_record *r = rd->rec;
 
+    if (!in_queue(rd)) {
+        record_broken(r, sections);
+        return;
+    }
     if (sections & SEC_CONTROL) {
         if (rd->ref->entries[0].role == ROLE_DF)
             read_orphan(rd);
@@ -483,4 +490,5 @@ const struct lq_backend sendmail_backend = {
     .read = read_message,
     .again = again,
     .body = body,
+    .actor = &sendmail_actor,
 };

@@ -36,9 +36,23 @@ struct sendmail_input {
 void sendmail_parse(struct lq_record *r, const struct sendmail_input *in,
                     struct sendmail_control *out);
 
+/* --- the q record of control files --- */
+
+enum sendmail_quarantine {
+    QUARANTINE_CHANGED,         /* the new content is in *out, unless it has failed */
+    QUARANTINE_SAME,            /* it has a q record, or has none, already */
+    QUARANTINE_TOO_OLD,         /* of a sendmail before 8.13, which refuses q */
+    QUARANTINE_DAMAGED          /* no sender, or no terminator */
+};
+
+/* The whole of a control file with q, or without. reason: NULL or blank for a standard text; made one printable line, and cut. */
+enum sendmail_quarantine sendmail_quarantine(struct bytes key, bool on, const char *reason, struct buf *out);
+
 /* --- sendmail.cf and submit.cf --- */
 
 enum { SENDMAIL_GROUPS_MAX = 50 };      /* MAXQUEUEGROUPS (8.12 to 8.18) */
+#define SENDMAIL_NEVER INT64_MAX
+#define SENDMAIL_QUEUE_RETURN (INT64_C(5) * 24 * 60 * 60)      /* the default (8.17) */
 
 struct sendmail_group {
     char *name;                 /* "mqueue" for the one of QueueDirectory */
@@ -51,6 +65,7 @@ struct sendmail_cf {
     size_t count;               /* groups[0] is the default group; 0: no QueueDirectory was found */
     char *base;                 /* the directory that all queue directories are below */
     unsigned file_mode;         /* QueueFileMode */
+    int64_t queue_return;       /* Timeout.queuereturn in seconds; SENDMAIL_NEVER */
 };
 
 /* The configuration files of this machine, where Sendmail is used to keep them. NULL at the end. */

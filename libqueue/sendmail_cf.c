@@ -1,6 +1,6 @@
 /*
  * sendmail.cf and submit.cf, as far as they say where queues are and what they are called:
- * QueueDirectory (and its old form OQ), Q lines, QueueFileMode. Knows no queue file. Facts:
+ * QueueDirectory (and its old form OQ), Q lines, QueueFileMode; and how long messages are tried. Knows no queue file. Facts:
  * Sendmail 8.17 (readcf.c) and the Operations Guide, 5.6 and 5.12.
  */
 #include "sendmail.h"
@@ -8,7 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CF_MAX = 4 << 20 };      /* the files of the distribution have 60 to 80 KiB */
+enum {
+    CF_MAX = 4 << 20,           /* the files of the distribution have 60 to 80 KiB */
+    TIME_MAX = 1000000000       /* of a number before its unit, and of the sum: beyond it is forever */
+};
 
 const char *const sendmail_cf_files[] = {
     "/etc/mail/sendmail.cf", "/etc/mail/submit.cf", "/etc/sendmail.cf",
@@ -112,6 +115,36 @@ static unsigned octal(struct bytes v)
     return mode;
 }
 
+/*
+ * "5d", "4h30m": units s, m, h, d, w; a number alone counts in days here. "now" is nothing, a word that begins with i is forever (8.17,
+ * convtime).
+ */
+static int64_t time_span(struct bytes v)
+{
+    static const struct {
+        char unit;
+        int64_t seconds;
+    } units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 }, { 'w', 7 * 86400 } };
+    int64_t sum = 0, n;
+
+    v = bytes_trim(v);
+    if (v.n > 0 && ascii_lower(v.p[0]) == 'i')
+        return SENDMAIL_NEVER;
+    while (v.n > 0 && v.p[0] >= '0' && v.p[0] <= '9') {
+        int64_t seconds = 86400;
+
+        if (!bytes_take_number(&v, &n) || n > TIME_MAX || sum > TIME_MAX)
+            return SENDMAIL_NEVER;
+
+        for (size_t i = 0; i < sizeof(units) / sizeof(units[0]) && v.n > 0; i++)
+            if (ascii_lower(v.p[0]) == (unsigned char)units[i].unit)
+                seconds = units[i].seconds;
+        sum += n * seconds;
+        v = bytes_skip(v, 1);
+    }
+    return sum;
+}
+
 /* "O Name=value" since 8.7, "OXvalue" with a letter before. */
 static bool option_line(struct sendmail_cf *cf, struct bytes line)
 {
@@ -128,6 +161,8 @@ static bool option_line(struct sendmail_cf *cf, struct bytes line)
         return set_path(&cf->groups[0], bytes_skip(line, n + 1));
     if (bytes_ieq(name, BYTES("QueueFileMode")))
         cf->file_mode = octal(bytes_skip(line, n + 1));
+    if (bytes_ieq(name, BYTES("Timeout.queuereturn")) || bytes_ieq(name, BYTES("Timeout.queuereturn.normal")))
+        cf->queue_return = time_span(bytes_skip(line, n + 1));
     return true;
 }
 
@@ -151,6 +186,7 @@ bool sendmail_cf_parse(struct sendmail_cf *cf, struct bytes text)
 
     memset(cf, 0, sizeof(*cf));
     cf->file_mode = 0600;
+    cf->queue_return = SENDMAIL_QUEUE_RETURN;
     fine = add_group(cf, BYTES("mqueue")) != NULL;
     while (fine && text.n > 0) {
         struct bytes line = next_line(&text);

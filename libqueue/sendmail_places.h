@@ -19,6 +19,9 @@ extern const char sendmail_role_letters[ROLE_COUNT];
 /* Kinds of directories; the tag of one is home * KIND_COUNT + kind. */
 enum sendmail_kind { KIND_HOME, KIND_QF, KIND_DF, KIND_COUNT };
 
+/* Session transcripts: never listed, but they go with their message. Kept in xf/ where that exists. */
+enum { ROLE_XF = ROLE_COUNT };
+
 enum { SENDMAIL_ID_MAX = 18 };          /* sendmail refuses names of 21 bytes and more (8.17) */
 
 struct sendmail_home {
@@ -31,6 +34,7 @@ struct sendmail_home {
     ino_t ino;
     size_t dirs[KIND_COUNT];    /* indexes into spool->dirs */
     bool has[KIND_COUNT];
+    size_t xf;                  /* the same for xf/; dirs[KIND_HOME] without one. Known once surveyed */
 };
 
 struct sendmail_places {        /* spool->own */
@@ -41,6 +45,7 @@ struct sendmail_places {        /* spool->own */
     bool too_many;
     struct sendmail_cf cf;
     bool configured;            /* cf is about this spool */
+    bool surveyed;
 };
 
 /* Members of the back end. */
@@ -64,6 +69,16 @@ static inline bool sendmail_is_control(const struct entry *e)
 {
     return e->role <= ROLE_LOST;
 }
+
+/*
+ * Make sure that all homes are known, opened and tagged, whether the spool was listed or not: who acts on a message looks for its id
+ * everywhere. 0 or errno.
+ */
+int sendmail_survey(struct spool *sp);
+/* The directory where sendmail keeps files of this role; the home was surveyed. */
+size_t sendmail_dir_for(const struct sendmail_home *home, unsigned role);
+/* The home that a control file in `home` with this d record (NULL: none) has its body in; false when there is no such home. */
+bool sendmail_df_home(const struct sendmail_places *own, const char *d, size_t *home);
 
 /* Beside a qf/ or df/ where it should be, so that sendmail does not see it. */
 bool sendmail_misplaced(const struct spool *sp, const struct entry *e);
