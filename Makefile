@@ -27,6 +27,10 @@ SAN     ?=
 FUZZ_SECONDS ?=
 
 PACKAGES := libpcre2-8 libarchive jansson libcrypto
+# For static linking. libarchive's own list names what every format and every kind of ACL needs; we write and read tar with gzip and
+# zstd, and the linker leaves out what nothing calls (Debian's libarchive.a has a section for each function).
+STATIC_PACKAGES := libpcre2-8 jansson libcrypto
+STATIC_LIBS     := -Wl,--gc-sections -larchive -lzstd -lz
 
 comma := ,
 B ?= build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
@@ -41,7 +45,7 @@ MQ_LDFLAGS  = -pthread $(SANFLAGS)
 
 PKG_CFLAGS  := $(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)
 PKG_LIBS    := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null)
-PKG_STATIC  := $(shell $(PKG_CONFIG) --static --libs $(PACKAGES) 2>/dev/null)
+PKG_STATIC  := $(STATIC_LIBS) $(shell $(PKG_CONFIG) --static --libs $(STATIC_PACKAGES) 2>/dev/null)
 CHECK_CFLAGS = $(shell $(PKG_CONFIG) --cflags check)
 CHECK_LIBS   = $(shell $(PKG_CONFIG) --libs check)
 
@@ -130,7 +134,8 @@ $(ARCHIVE): $(call obj,$(LIB_SRC))
 $(B)/lib/libqueue.pc: libqueue/libqueue.pc.in FORCE
 	@mkdir -p $(@D)
 	@sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@LIBDIR@|$(LIBDIR)|g' -e 's|@INCDIR@|$(INCDIR)|g' \
-	    -e 's|@VERSION@|$(VERSION)|g' -e 's|@PACKAGES@|$(PACKAGES)|g' $< >$@
+	    -e 's|@VERSION@|$(VERSION)|g' -e 's|@STATIC_PACKAGES@|$(STATIC_PACKAGES)|g' \
+	    -e 's|@STATIC_LIBS@|$(STATIC_LIBS)|g' $< >$@
 
 # --- programs --------------------------------------------------------------------------------
 

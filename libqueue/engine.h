@@ -12,6 +12,8 @@ struct lq_queue {
     char *host;                 /* NULL: not known */
     bool live;
     int64_t now;                /* last change of a spool that is not live; noted by each listing, 0 before the first */
+    struct lq_case *in_case;    /* NULL: a spool; else these are the messages of its spool number case_index, and root is where they came from */
+    size_t case_index;
 };
 
 /* --- listing.c: every name once, sorted; troubles; locks --- */
@@ -23,13 +25,22 @@ struct listing;
  * out are passed over: a few ids of a full queue need no memory and no sorting.
  */
 int listing_begin(struct spool *sp, struct lq_queue *q, unsigned sections, const struct lq_filter *filter, struct lq_error *err);
+/* Only its directories, opened, those of logs, too; no message is listed. Who acts finds files by name. */
+int listing_dirs(struct spool *sp, struct lq_queue *q, struct lq_error *err);
 void listing_end(struct spool *sp);
+/* Every name that list() gave, also those that belong to no message, sorted by id. */
+const struct entry *listing_entries(const struct spool *sp, size_t *n);
 size_t listing_count(const struct spool *sp);
 const struct ref *listing_ref(const struct spool *sp, size_t i);
 uint64_t listing_troubles(const struct spool *sp);
 const char *listing_trouble(const struct spool *sp, size_t i);
 /* Put the troubles in order; once nobody adds any. */
 void listing_settle(struct spool *sp);
+
+/* True if some process held any lock, also one for reading, as spool_locked(). */
+bool listing_any_lock(const struct spool *sp, dev_t dev, ino_t ino);
+/* Raise the soft limit of open files to the hard one; false when it was there. */
+bool listing_more_files(void);
 
 /* --- reading.c: one message, section by section --- */
 

@@ -334,7 +334,7 @@ struct lq_job_opts {
     bool again;                         /* LQ_RESTORE: also what went back before, and out of copies */
     bool nfs_ok;
     bool dry;                           /* answer what would happen; nothing is written, locked or made, no vault is needed */
-    unsigned batch;                     /* messages between two syncs; 0: default */
+    unsigned batch;                     /* messages between two syncs; 0: as many as make syncing cheap, 64 for each directory touched, at most 4,096 */
 };
 
 /**
@@ -366,6 +366,8 @@ LQ_API int lq_job_next(struct lq_job *job, const struct lq_outcome **out, struct
 LQ_API const char *lq_job_name(const struct lq_job *job);
 /** Directories of the cases that the job fills, in the order of their spools; NULL past the end. */
 LQ_API const char *lq_job_case(const struct lq_job *job, size_t i);
+/** Begin no further batch: lq_job_next() still answers for the messages that were worked on, then LQ_END. For who is interrupted; a signal handler may call it. */
+LQ_API void lq_job_stop(struct lq_job *job);
 /**
  * Finish: let go of what is claimed, write the result, seal its cases (records, hashes; for undo: pack). job is gone afterwards whatever
  * it answers. LQ_OK; LQ_ENOSPC, LQ_EIO: the messages are safe, but a case could not be sealed: the text says which.

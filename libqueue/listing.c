@@ -29,6 +29,7 @@ struct names {                  /* packed file names; 100,000 of them in a few b
 struct lock {
     dev_t dev;
     ino_t ino;
+    bool write;
 };
 
 struct listing {
@@ -43,6 +44,9 @@ struct listing {
     char *troubles[TROUBLES_MAX];
     uint64_t trouble_count;
     const struct lq_filter *filter;     /* NULL: every name counts */
+    bool only_dirs;             /* names are not wanted */
+    uint16_t *slots;            /* spool_dir()'s: directory numbers + 1 by the hash of their path, open addressing */
+    size_t slot_count, mapped;  /* a power of two; directories in slots */
     bool failed;                /* out of memory while listing */
 };
 
@@ -84,7 +88,7 @@ void listing_settle(struct spool *sp)
 }
 
 /* One descriptor a directory: a deeply hashed queue has thousands, and the usual soft limit is 1,024. */
-static bool allow_more_files(void)
+bool listing_more_files(void)
 {
     struct rlimit limit;
 
@@ -125,7 +129,7 @@ enum file_result spool_add_dir(struct spool *sp, const char *path, const char *q
     struct spool_dir dir = { .tag = tag };
     enum file_result r = file_open_dir(sp->fd, *path ? path : ".", &dir.fd);
 
-    if (r == FILE_FAILED && errno == EMFILE && allow_more_files())
+    if (r == FILE_FAILED && errno == EMFILE && listing_more_files())
         r = file_open_dir(sp->fd, *path ? path : ".", &dir.fd);
     if (r != FILE_OK) {
         if (r != FILE_GONE)
@@ -157,7 +161,7 @@ static int open_levels(struct spool *sp, const char *path, int *fd)
             snprintf(level, sizeof(level), "%.*s", (int)n, path);
             r = file_open_dir(at < 0 ? sp->fd : at, n ? level : ".", &next);
         }
-        if (r == FILE_FAILED && errno == EMFILE && allow_more_files())
+        if (r == FILE_FAILED && errno == EMFILE && listing_more_files())
             r = file_open_dir(at < 0 ? sp->fd : at, n ? level : ".", &next);
         if (r != FILE_OK) {
             int error = r == FILE_FAILED ? errno : errors[r];
@@ -183,15 +187,66 @@ static bool was_removed(int fd)
     return fstat(fd, &st) < 0 || st.st_nlink == 0;
 }
 
+static size_t path_hash(const char *path)
+{
+    uint64_t h = UINT64_C(14695981039346656037);        /* FNV-1a */
+
+    for (; *path; path++)
+        h = (h ^ (unsigned char)*path) * UINT64_C(1099511628211);
+    return (size_t)(h ^ h >> 32);
+}
+
+/* Where the path is in the table, or would go. */
+static size_t path_slot(const struct spool *sp, const char *path)
+{
+    const struct listing *l = sp->listing;
+    size_t at = path_hash(path) & (l->slot_count - 1);
+
+    while (l->slots[at] && strcmp(sp->dirs[l->slots[at] - 1].path, path) != 0)
+        at = (at + 1) & (l->slot_count - 1);
+    return at;
+}
+
+/* Take in the directories that were opened since the last time. Acting asks for several of each message: no walk over 256 of them. */
+static bool map_dirs(struct spool *sp)
+{
+    struct listing *l = sp->listing;
+
+    if (l->slot_count < 2 * (sp->dir_count + 1)) {
+        size_t count = l->slot_count ? l->slot_count : 64;
+        uint16_t *slots;
+
+        while (count < 4 * (sp->dir_count + 1))
+            count *= 2;
+        slots = calloc(count, sizeof(*slots));
+        if (!slots)
+            return false;
+        free(l->slots);
+        l->slots = slots;
+        l->slot_count = count;
+        l->mapped = 0;
+    }
+    for (; l->mapped < sp->dir_count; l->mapped++) {
+        size_t at = path_slot(sp, sp->dirs[l->mapped].path);
+
+        if (!l->slots[at])
+            l->slots[at] = (uint16_t)(l->mapped + 1);
+    }
+    return true;
+}
+
 int spool_dir(struct spool *sp, const char *path, size_t *index)
 {
     struct spool_dir dir = { .tag = SPOOL_TAG_NONE };
     char first[NAME_MAX + 1];
-    size_t i = 0;
+    uint16_t slot;
+    size_t i;
     int error;
 
-    while (i < sp->dir_count && strcmp(sp->dirs[i].path, path) != 0)
-        i++;
+    if (!map_dirs(sp))
+        return ENOMEM;
+    slot = sp->listing->slots[path_slot(sp, path)];
+    i = slot ? slot - 1u : sp->dir_count;
     if (i < sp->dir_count && !was_removed(sp->dirs[i].fd)) {
         *index = i;
         return 0;
@@ -235,7 +290,7 @@ bool listing_add(struct spool *sp, size_t dir, const char *name, size_t id_at, s
     struct entry *e;
     char *kept;
 
-    if (l->filter && !filter_may_have(l->filter, name + id_at, id_len))
+    if (l->only_dirs || (l->filter && !filter_may_have(l->filter, name + id_at, id_len)))
         return true;
     if (l->count == l->cap) {
         size_t cap = l->cap ? l->cap * 2 : 1024;
@@ -389,11 +444,13 @@ static int by_lock(const void *x, const void *y)
 
     if (a->ino != b->ino)
         return a->ino < b->ino ? -1 : 1;
-    return a->dev == b->dev ? 0 : a->dev < b->dev ? -1 : 1;
+    if (a->dev != b->dev)
+        return a->dev < b->dev ? -1 : 1;
+    return (int)a->write - (int)b->write;
 }
 
 /*
- * Who holds write locks now, from one read of /proc/locks: asking with fcntl() would cost a call per file, and taking a
+ * Who holds locks now, from one read of /proc/locks: asking with fcntl() would cost a call per file, and taking a
  * lock to find out would make the MTA skip the message. Lines: "1: POSIX  ADVISORY  WRITE 715 fe:00:1335 0 18".
  */
 static void read_locks(struct listing *l)
@@ -408,7 +465,7 @@ static void read_locks(struct listing *l)
         char kind[16], mode[16];
 
         if (sscanf(line, "%*d: %15s %*s %15s %*d %x:%x:%llu", kind, mode, &major_dev, &minor_dev, &ino) != 5 ||
-            strcmp(mode, "WRITE") != 0 || kind[0] == '-')
+            kind[0] == '-')
             continue;
         if (l->lock_count == cap) {
             struct lock *more = realloc(l->locks, (cap = cap ? cap * 2 : 16) * sizeof(*more));
@@ -417,7 +474,7 @@ static void read_locks(struct listing *l)
                 break;
             l->locks = more;
         }
-        l->locks[l->lock_count++] = (struct lock){ makedev(major_dev, minor_dev), (ino_t)ino };
+        l->locks[l->lock_count++] = (struct lock){ makedev(major_dev, minor_dev), (ino_t)ino, strcmp(mode, "WRITE") == 0 };
     }
     if (f)
         fclose(f);
@@ -425,12 +482,22 @@ static void read_locks(struct listing *l)
         qsort(l->locks, l->lock_count, sizeof(*l->locks), by_lock);
 }
 
-bool spool_locked(const struct spool *sp, dev_t dev, ino_t ino)
+static bool has_lock(const struct spool *sp, dev_t dev, ino_t ino, bool write)
 {
     const struct listing *l = sp->listing;
-    struct lock key = { dev, ino };
+    struct lock key = { dev, ino, write };
 
     return l->lock_count > 0 && bsearch(&key, l->locks, l->lock_count, sizeof(key), by_lock);
+}
+
+bool spool_locked(const struct spool *sp, dev_t dev, ino_t ino)
+{
+    return has_lock(sp, dev, ino, true);
+}
+
+bool listing_any_lock(const struct spool *sp, dev_t dev, ino_t ino)
+{
+    return has_lock(sp, dev, ino, true) || has_lock(sp, dev, ino, false);
 }
 
 /*
@@ -450,7 +517,8 @@ static int64_t last_change(const struct spool *sp)
 
 /* --- life --- */
 
-int listing_begin(struct spool *sp, struct lq_queue *q, unsigned sections, const struct lq_filter *filter, struct lq_error *err)
+static int begin(struct spool *sp, struct lq_queue *q, unsigned sections, const struct lq_filter *filter, bool only_dirs,
+                 struct lq_error *err)
 {
     int rc;
 
@@ -466,6 +534,7 @@ int listing_begin(struct spool *sp, struct lq_queue *q, unsigned sections, const
         return error_memory(err);
     pthread_mutex_init(&sp->listing->mutex, NULL);
     sp->listing->filter = filter;
+    sp->listing->only_dirs = only_dirs;
     rc = sp->backend->open ? sp->backend->open(sp, err) : LQ_OK;
     if (rc == LQ_OK)
         rc = sp->backend->list(sp, sections, err);
@@ -483,6 +552,16 @@ int listing_begin(struct spool *sp, struct lq_queue *q, unsigned sections, const
     if (rc != LQ_OK)
         listing_end(sp);
     return rc;
+}
+
+int listing_begin(struct spool *sp, struct lq_queue *q, unsigned sections, const struct lq_filter *filter, struct lq_error *err)
+{
+    return begin(sp, q, sections, filter, false, err);
+}
+
+int listing_dirs(struct spool *sp, struct lq_queue *q, struct lq_error *err)
+{
+    return begin(sp, q, SEC_NAME | SEC_LOG, NULL, true, err);
 }
 
 void listing_end(struct spool *sp)
@@ -510,6 +589,7 @@ void listing_end(struct spool *sp)
     free(l->entries);
     free(l->refs);
     free(l->locks);
+    free(l->slots);
     pthread_mutex_destroy(&l->mutex);
     free(l);
     memset(sp, 0, sizeof(*sp));
@@ -523,6 +603,12 @@ size_t listing_count(const struct spool *sp)
 const struct ref *listing_ref(const struct spool *sp, size_t i)
 {
     return &sp->listing->refs[i];
+}
+
+const struct entry *listing_entries(const struct spool *sp, size_t *n)
+{
+    *n = sp->listing->count;
+    return sp->listing->entries;
 }
 
 uint64_t listing_troubles(const struct spool *sp)

@@ -54,6 +54,11 @@ const char *reading_path(struct reading *rd, const struct entry *e)
     return rd->path;
 }
 
+static bool acts(const struct reading *rd)
+{
+    return rd->want & LQ_FIELD_BIT(LQ_IDENTITY);
+}
+
 static enum file_result told(struct reading *rd, const struct entry *e, enum file_result r)
 {
     const char *why = file_result_text(r);
@@ -72,6 +77,8 @@ enum file_result reading_open(struct reading *rd, const struct entry *e, struct 
 
     close_file(rd);
     r = file_open(rd->spool->dirs[e->dir].fd, e->name, &rd->fd, st);
+    if (r == FILE_OK && acts(rd))
+        record_add_stamp(rd->rec, st);
     if (r != FILE_OK)
         rd->fd = -1;
     else if (source_file(&rd->src, rd->fd, (uint64_t)st->st_size) < 0) {
@@ -83,7 +90,11 @@ enum file_result reading_open(struct reading *rd, const struct entry *e, struct 
 
 enum file_result reading_stat(struct reading *rd, const struct entry *e, struct stat *st)
 {
-    return told(rd, e, file_stat(rd->spool->dirs[e->dir].fd, e->name, st));
+    enum file_result r = file_stat(rd->spool->dirs[e->dir].fd, e->name, st);
+
+    if (r == FILE_OK && acts(rd))
+        record_add_stamp(rd->rec, st);
+    return told(rd, e, r);
 }
 
 static void set_view(struct lq_record *r, enum lq_field f, const char *p)

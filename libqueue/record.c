@@ -243,12 +243,21 @@ void record_set_identity(struct lq_record *r, dev_t dev, ino_t ino)
     char text[100];
     int n;
 
+    r->part_dev = dev;
+    r->part_ino = ino;
     if (!lq_record_number(r, LQ_ARRIVAL_TIME, &seconds) ||
         (!lq_record_number(r, LQ_ARRIVAL_USEC, &usec) && r->broken & SEC_CONTROL))
         return;
     n = snprintf(text, sizeof(text), "%lld.%06lld-%llx:%llu", (long long)seconds, (long long)usec, (unsigned long long)dev,
                  (unsigned long long)ino);
     record_set_text(r, LQ_IDENTITY, text, (size_t)n);
+}
+
+void record_add_stamp(struct lq_record *r, const struct stat *st)
+{
+    if (r->stamp_count < RECORD_STAMPS_MAX)
+        r->stamps[r->stamp_count] = (struct file_stamp){ st->st_dev, st->st_ino, st->st_size, st->st_mtim, st->st_ctim };
+    r->stamp_count++;
 }
 
 void record_flag(struct lq_record *r, enum flag f)

@@ -5,6 +5,7 @@
 #ifndef RECORD_H
 #define RECORD_H
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "arena.h"
@@ -73,6 +74,16 @@ struct str_list {
     size_t n, cap;
 };
 
+/* A file as it was just before it was read: what a decision rested on. */
+struct file_stamp {
+    dev_t dev;
+    ino_t ino;
+    off_t size;
+    struct timespec mtime, ctime;
+};
+
+enum { RECORD_STAMPS_MAX = 8 };
+
 /* Larger numbers lose digits in most readers of JSON; none of a queue is that large. */
 #define RECORD_NUMBER_MAX (INT64_C(1) << 53)
 
@@ -103,6 +114,10 @@ struct lq_record {
     uint64_t scratch[6];        /* the back end's own notes between sections of one message (offsets, sums) */
     struct lq_str scratch_text[2];
     struct buf json;            /* lq_record_json()'s text */
+    struct file_stamp stamps[RECORD_STAMPS_MAX];     /* of the files looked at, where LQ_IDENTITY is wanted */
+    unsigned stamp_count;
+    dev_t part_dev;             /* of the part that is never rewritten, as record_set_identity() was told; ino 0: it was not */
+    ino_t part_ino;
 };
 
 /* Empty, ready for the next message; keeps the memory. */
@@ -130,6 +145,8 @@ void record_flag(struct lq_record *r, enum flag f);
  * Not set while the arrival is not known exactly: what is compared later must not rest on a guess.
  */
 void record_set_identity(struct lq_record *r, dev_t dev, ino_t ino);
+/* Note what a file was like before it was read. More than RECORD_STAMPS_MAX: the count says so, and nobody may rely on them. */
+void record_add_stamp(struct lq_record *r, const struct stat *st);
 /* Keep the state that comes first in enum state. */
 void record_set_state(struct lq_record *r, enum state s);
 /* A sentence about damage: which file, where, why. Does not by itself make a section broken. */
