@@ -185,6 +185,11 @@ struct lq_actor {
     bool (*new_id)(struct spool *sp, const char *id, const struct stat *st, char out[64]);
     /* Lock a file that takes the place of a locked one (a restored -D, a rewritten qf) before its name appears; 0 also where this role carries no lock. */
     int (*lock)(const struct piece *part, int fd);
+    /*
+     * False, with `why`, while the server may still have in memory what it knew of this message when its file was moved away (st: the file as it is now; its
+     * change time is not before that): to be asked before a message of unknown origin is released. NULL: no server of this kind does that.
+     */
+    bool (*settled)(struct spool *sp, const struct stat *st, char why[256]);
     /* What the server will do with a message of this age once it is back: a sentence; false: nothing worth saying. */
     bool (*prospect)(const struct spool *sp, const struct lq_record *r, int64_t now, char out[256]);
 };

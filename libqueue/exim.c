@@ -19,8 +19,8 @@
 
 #include "backend.h"
 
-/* What an entry is, in the low bits of its role; above them the place of the message that it belongs to. */
-enum part { PART_HEADER, PART_DATA, PART_JOURNAL, PART_LOG, PART_BITS = 2, PART_MASK = 3 };
+/* An entry's role: its part, in the low bits; above them the place of the message that it belongs to. */
+enum { PART_BITS = 2, PART_MASK = 3 };
 
 /* Places of one queue: one for each character, and the base directory. */
 enum { PLACES = 62, PLACE_BASE = PLACES, PLACE_NONE };
@@ -28,15 +28,10 @@ enum { PLACES = 62, PLACE_BASE = PLACES, PLACE_NONE };
 /* Directory tags: number of the queue, place, and what kind of files. */
 enum { TAG_LOG = 1, TAG_FROZEN = 2, TAG_PLACE_SHIFT = 2, TAG_QUEUE_SHIFT = 8 };
 
-enum {
-    ID_OLD = 16, ID_NEW = 23,   /* to 4.96, from 4.97 */
-    SUFFIX = 2,
-    QUEUES_MAX = 1000,
-    A_DAY = 24 * 60 * 60
-};
+enum { QUEUES_MAX = 1000 };
 
 static const char *const usual_dirs[] = { "/var/spool/exim4", "/var/spool/exim", NULL };
-static const char suffix[][SUFFIX + 1] = { [PART_HEADER] = "-H", [PART_DATA] = "-D", [PART_JOURNAL] = "-J", [PART_LOG] = "" };
+const char exim_suffix[][EXIM_SUFFIX + 1] = { [PART_HEADER] = "-H", [PART_DATA] = "-D", [PART_JOURNAL] = "-J", [PART_LOG] = "" };
 
 /* --- names --- */
 
@@ -55,11 +50,11 @@ static char place_char(unsigned place)
     return (char)(place < 10 ? '0' + place : place < 36 ? 'A' + (place - 10) : 'a' + (place - 36));
 }
 
-static bool is_id(const char *s, size_t n)
+bool exim_is_id(const char *s, size_t n)
 {
-    size_t second = n == ID_OLD ? 13 : 18;
+    size_t second = n == EXIM_ID_OLD ? 13 : 18;
 
-    if (n != ID_OLD && n != ID_NEW)
+    if (n != EXIM_ID_OLD && n != EXIM_ID_NEW)
         return false;
     for (size_t i = 0; i < n; i++)
         if (i == 6 || i == second ? s[i] != '-' : digit((unsigned char)s[i]) < 0)
@@ -68,7 +63,7 @@ static bool is_id(const char *s, size_t n)
 }
 
 /* The first part of an id is when reception began, in seconds (base 62: ids of a case-insensitive file system mislead). */
-static bool id_time(struct bytes id, int64_t *out)
+bool exim_id_time(struct bytes id, int64_t *out)
 {
     int64_t t = 0;
 
@@ -86,7 +81,7 @@ static bool id_time(struct bytes id, int64_t *out)
 /* Which part a file of an input directory is; false for temporaries and strangers. */
 static bool input_part(const char *name, size_t len, uint8_t *role)
 {
-    if (len <= SUFFIX || name[len - 2] != '-')
+    if (len <= EXIM_SUFFIX || name[len - 2] != '-')
         return false;
     switch (name[len - 1]) {
     case 'H':
@@ -101,7 +96,7 @@ static bool input_part(const char *name, size_t len, uint8_t *role)
     default:
         return false;
     }
-    return is_id(name, len - SUFFIX);
+    return exim_is_id(name, len - EXIM_SUFFIX);
 }
 
 /* --- recognising a spool --- */
@@ -225,6 +220,51 @@ static void free_queues(struct queues *q)
     free(q);
 }
 
+static bool add_base(struct exim_spool *own, const char *prefix, const char *name)
+{
+    char **base = &own->bases[own->base_count];
+
+    if (asprintf(base, "%s%s%s", prefix, *prefix ? "/" : "", name) < 0)
+        return false;
+    own->base_count++;
+    return true;
+}
+
+const struct exim_spool *exim_bases(struct spool *sp)
+{
+    struct exim_spool *own = sp->own;
+    struct queues *queues;
+    bool fine;
+
+    if (own->bases)
+        return own;
+    queues = find_queues(sp->fd, NULL);
+    own->bases = queues ? calloc(2 * (queues->n + 1), sizeof(*own->bases)) : NULL;
+    fine = own->bases && add_base(own, "", "input") && add_base(own, "", "Finput");
+    for (size_t i = 0; fine && i < queues->n; i++)
+        fine = add_base(own, queues->names[i], "input") && add_base(own, queues->names[i], "Finput");
+    free_queues(queues);
+    return fine ? own : NULL;
+}
+
+static int open_spool(struct spool *sp, struct lq_error *err)
+{
+    sp->own = calloc(1, sizeof(struct exim_spool));
+    return sp->own ? LQ_OK : error_memory(err);
+}
+
+static void close_spool(struct spool *sp)
+{
+    struct exim_spool *own = sp->own;
+
+    for (size_t i = 0; own && i < own->base_count; i++)
+        free(own->bases[i]);
+    if (own)
+        free(own->bases);
+    free(own);
+    sp->own = NULL;
+}
+
 static unsigned detect(int rootfd)
 {
     struct queues *queues;
@@ -260,11 +300,11 @@ static int see(void *ctx, const char *name, size_t len, unsigned char type)
 {
     struct walk *w = ctx;
     uint8_t role = PART_LOG;
-    size_t id_len = w->logs ? len : len - SUFFIX;
+    size_t id_len = w->logs ? len : len - EXIM_SUFFIX;
 
     if (len == 1 && digit((unsigned char)*name) >= 0 && (type == DT_DIR || type == DT_LNK || type == DT_UNKNOWN))
         w->places |= UINT64_C(1) << digit((unsigned char)*name);
-    else if (w->logs ? is_id(name, len) : input_part(name, len, &role))
+    else if (w->logs ? exim_is_id(name, len) : input_part(name, len, &role))
         return !listing_add(w->sp, w->dir, name, 0, id_len, role);
     return 0;
 }
@@ -345,9 +385,9 @@ static int list(struct spool *sp, unsigned sections, struct lq_error *err)
 
 /* --- from names to messages --- */
 
-static enum part part_of(const struct entry *e)
+static enum exim_part part_of(const struct entry *e)
 {
-    return (enum part)(e->role & PART_MASK);
+    return (enum exim_part)(e->role & PART_MASK);
 }
 
 static unsigned tag_of(const struct spool *sp, const struct entry *e)
@@ -415,7 +455,7 @@ static unsigned lowest(uint64_t places)
  * places, so a part that lies alone most likely belongs to a message that lacks it. has: places that have each part
  * already.
  */
-static unsigned choose_home(enum part part, unsigned place, uint64_t has[4])
+static unsigned choose_home(enum exim_part part, unsigned place, uint64_t has[4])
 {
     uint64_t heads = has[PART_HEADER], orphans = has[PART_DATA] & ~heads, bit = UINT64_C(1) << place;
     unsigned home;
@@ -445,7 +485,7 @@ static void find_homes(struct spool *sp, struct entry *e, size_t n)
 
             if (part_of(&e[i]) != part)
                 continue;
-            home = choose_home((enum part)part, place, has);
+            home = choose_home((enum exim_part)part, place, has);
             if (home != place)
                 has[part] &= ~(UINT64_C(1) << place);
             if (home != PLACE_NONE)
@@ -481,7 +521,7 @@ static size_t group(struct spool *sp, struct entry *e, size_t n, uint32_t *count
 /* Notes in the record's scratch between sections. */
 enum note { NOTE_LIVE, NOTE_ITEMS, NOTE_WHOLE };
 
-static const struct entry *find_part(const struct reading *rd, enum part part)
+static const struct entry *find_part(const struct reading *rd, enum exim_part part)
 {
     for (uint32_t i = 0; i < rd->ref->count; i++)
         if (part_of(&rd->ref->entries[i]) == part)
@@ -495,14 +535,14 @@ static struct bytes id_of(const struct entry *e)
 }
 
 /* An entry of the same id, in directory `dir`; its name lives in the record. False without memory. */
-static bool make_entry(struct reading *rd, const struct entry *key, size_t dir, enum part part, struct entry *out)
+static bool make_entry(struct reading *rd, const struct entry *key, size_t dir, enum exim_part part, struct entry *out)
 {
-    char *name = arena_alloc(&rd->rec->arena, (size_t)key->id_len + SUFFIX + 1);
+    char *name = arena_alloc(&rd->rec->arena, (size_t)key->id_len + EXIM_SUFFIX + 1);
 
     if (!name)
         return false;
     memcpy(name, key->id, key->id_len);
-    memcpy(name + key->id_len, suffix[part], strlen(suffix[part]) + 1);
+    memcpy(name + key->id_len, exim_suffix[part], strlen(exim_suffix[part]) + 1);
     *out = (struct entry){ .name = name, .id = name, .dir = (uint16_t)dir, .id_len = key->id_len, .role = (uint8_t)part };
     return true;
 }
@@ -524,7 +564,7 @@ static void arrival_from_id(struct reading *rd, const struct entry *key)
 {
     int64_t t;
 
-    if (id_time(id_of(key), &t))
+    if (exim_id_time(id_of(key), &t))
         record_set_number(rd->rec, LQ_ARRIVAL_TIME, t);
 }
 
@@ -548,9 +588,9 @@ static void read_orphan(struct reading *rd, const struct entry *key)
         record_set_state(r, STATE_INCOMPLETE);
         return;
     }
-    if (!id_time(id_of(key), &began) || began > rd->spool->clock)
+    if (!exim_id_time(id_of(key), &began) || began > rd->spool->clock)
         began = (int64_t)st.st_mtime;
-    if (spool_locked(rd->spool, st.st_dev, st.st_ino) || rd->spool->clock - began < A_DAY) {
+    if (spool_locked(rd->spool, st.st_dev, st.st_ino) || rd->spool->clock - began < EXIM_ABANDONED) {
         record_set_state(r, STATE_RECEIVING);
         return;
     }
@@ -650,7 +690,7 @@ static void read_data(struct reading *rd, const struct entry *key)
     struct lq_record *r = rd->rec;
     struct entry made;
     const struct entry *e = data_entry(rd, &made), *journal = find_part(rd, PART_JOURNAL);
-    int64_t before = key->id_len + SUFFIX + 1;      /* the name and LF */
+    int64_t before = key->id_len + EXIM_SUFFIX + 1;      /* the name and LF */
     struct stat st;
     enum file_result result;
 
@@ -720,7 +760,7 @@ static void read_sections(struct reading *rd, unsigned sections)
 /* --- where a message went --- */
 
 /* A part in the given queue; the same place first, as Exim keeps the letter when it moves a message. */
-static bool find_in_queue(struct reading *rd, const struct entry *key, enum part part, struct entry *out)
+static bool find_in_queue(struct reading *rd, const struct entry *key, enum exim_part part, struct entry *out)
 {
     const struct spool *sp = rd->spool;
     struct entry other;
@@ -750,7 +790,7 @@ static size_t again(struct reading *rd, struct entry *out, size_t max)
         if (!(sp->dirs[i].tag & TAG_LOG) && make_entry(rd, key, i, PART_HEADER, &out[0]) && exists(rd, &out[0]))
             n = 1;
     for (unsigned part = PART_DATA; part <= PART_LOG && n > 0 && n < max; part++)
-        n += find_in_queue(rd, &out[0], (enum part)part, &out[n]);
+        n += find_in_queue(rd, &out[0], (enum exim_part)part, &out[n]);
     return n;
 }
 
@@ -794,7 +834,7 @@ static int body(struct reading *rd, body_fn *emit, void *ctx)
     struct relay to = { emit, ctx, 0 };
     struct entry made;
     struct stat st;
-    uint64_t off = (uint64_t)key->id_len + SUFFIX + 1;
+    uint64_t off = (uint64_t)key->id_len + EXIM_SUFFIX + 1;
     const unsigned char *at;
     size_t got;
     int rc = 0;
@@ -822,9 +862,12 @@ const struct lq_backend exim_backend = {
     .name = "exim",
     .usual_dirs = usual_dirs,
     .detect = detect,
+    .open = open_spool,
+    .close = close_spool,
     .list = list,
     .group = group,
     .read = read_sections,
     .again = again,
     .body = body,
+    .actor = &exim_actor,
 };

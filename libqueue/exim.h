@@ -4,8 +4,37 @@
 #ifndef EXIM_H
 #define EXIM_H
 
+#include "backend.h"
 #include "record.h"
 #include "source.h"
+
+/* --- exim.c: names and places --- */
+
+enum exim_part { PART_HEADER, PART_DATA, PART_JOURNAL, PART_LOG };
+
+enum {
+    EXIM_ID_OLD = 16, EXIM_ID_NEW = 23,     /* to 4.96, from 4.97 */
+    EXIM_SUFFIX = 2,
+    EXIM_ABANDONED = 24 * 60 * 60           /* a -D of this age without its -H is not being received any more */
+};
+
+/* What follows the id in a file name. */
+extern const char exim_suffix[][EXIM_SUFFIX + 1];
+
+bool exim_is_id(const char *s, size_t n);
+/* When reception began, in seconds: the first part of an id (base 62: ids of a case-insensitive file system mislead). */
+bool exim_id_time(struct bytes id, int64_t *out);
+
+/* struct spool's own. */
+struct exim_spool {
+    char **bases;               /* "input", "Finput", "slow/input" …: where messages are, or one level below; NULL: not looked for yet */
+    size_t base_count;
+};
+
+/* sp's own with its bases known, whether they exist or not; NULL without memory. */
+const struct exim_spool *exim_bases(struct spool *sp);
+
+/* --- exim_parse.c --- */
 
 static inline bool exim_digit(unsigned char c)
 {
@@ -22,6 +51,9 @@ struct exim_parse {
     struct buf *headers;        /* gets the live header fields */
     struct buf *names, *nodes;  /* empty buffers to work in; names keeps the done addresses between the calls */
     bool tried;                 /* in: a -J exists, so a delivery was tried */
+    /* Told of each variable after its line and data were passed over: bytes [at, off), and at their end (name.p NULL: at is behind the last). NULL: nobody is. */
+    void (*variable)(struct exim_parse *p, struct bytes name);
+    void *ctx;                  /* of variable() */
 
     /* What exim_parse_header() found. */
     uint64_t live;              /* bytes of header fields that are part of the message */
@@ -70,6 +102,9 @@ bool exim_split_recipient(struct bytes line, struct exim_recipient *out);
 struct lq_str exim_orcpt(struct lq_record *r, struct bytes orcpt);
 
 /* --- exim_parse.c, exim_log.c --- */
+
+/* Whether a variable of this name says that the message is frozen. */
+bool exim_is_frozen(struct bytes name);
 
 /* The file of p->src could not be read to its end: a problem, and the section is broken. */
 void exim_unreadable(struct exim_parse *p, unsigned section);

@@ -410,20 +410,24 @@ static const struct variable *find_variable(struct bytes name)
     return NULL;
 }
 
-/* Take the marks off: "-name" plain, "--name" tainted (4.93), "--(lookup)name" quoted for a lookup (4.96). */
+/* Take the marks off: "-name" plain, "--name" tainted (4.93), "--(lookup)name" quoted for a lookup (4.96; it reads "-(lookup)name", too). */
 static bool strip_marks(struct bytes *line)
 {
     size_t close;
 
     *line = bytes_skip(*line, 1);
-    if (line->n == 0 || line->p[0] != '-')
-        return true;
-    *line = bytes_skip(*line, 1);
+    if (line->n > 0 && line->p[0] == '-')
+        *line = bytes_skip(*line, 1);
     if (line->n == 0 || line->p[0] != '(')
         return true;
     close = bytes_find(*line, ')');
     *line = bytes_skip(*line, close + 1);
     return line->n > 0;
+}
+
+bool exim_is_frozen(struct bytes name)
+{
+    return bytes_start(name, BYTES("frozen"));
 }
 
 static bool read_variable(struct exim_parse *p, struct bytes line)
@@ -436,8 +440,9 @@ static bool read_variable(struct exim_parse *p, struct bytes line)
         refuse(p, p->at, "a variable's quoting mark has no end");
         return true;
     }
-    name_len = bytes_find(line, ' ');
-    value = bytes_skip(line, name_len + 1);
+    /* Exim compares the beginning only, and wants the number right behind it (4.96 and 4.98.2). */
+    name_len = exim_is_frozen(line) ? BYTES("frozen").n : bytes_find(line, ' ');
+    value = bytes_skip(line, name_len + (name_len < line.n && line.p[name_len] == ' '));
     v = find_variable(bytes_from(line.p, name_len));
     if (v && v->kind == DATA)
         return v->read(p, value);
@@ -450,6 +455,12 @@ static bool read_variable(struct exim_parse *p, struct bytes line)
     else if (v)
         v->take(p, value);
     return true;
+}
+
+static struct bytes variable_name(struct bytes line)
+{
+    strip_marks(&line);
+    return bytes_from(line.p, bytes_find(line, ' '));
 }
 
 /* What only all variables together tell. */
@@ -486,7 +497,11 @@ static void conclude(struct exim_parse *p)
 static bool read_variables(struct exim_parse *p, struct bytes *line)
 {
     while (next_line(p, line, "the envelope", LINE_LONG)) {
+        struct bytes name = { NULL, 0 };
+
         if (line->n == 0 || line->p[0] != '-') {
+            if (p->variable)
+                p->variable(p, name);
             conclude(p);
             return true;
         }
@@ -498,8 +513,12 @@ static bool read_variables(struct exim_parse *p, struct bytes *line)
             source_line(p->src, &p->off, line);
             p->off = next;
         }
+        if (p->variable)
+            name = variable_name(*line);
         if (!read_variable(p, *line))
             return false;
+        if (p->variable)
+            p->variable(p, name);
     }
     return false;
 }

@@ -17,20 +17,12 @@
 #include "postfix.h"
 #include "postfix_walk.h"
 
-/* Deeper than any hash_queue_depth that a path could hold; stops a tree of a thousand levels. */
-enum { HASH_DEPTH_MAX = 16 };
-
 /* `saved` is not read by Postfix either; flush and trace tell nothing about pending mail. */
-static const struct {
-    const char *name;
-    bool log;
-} queues[] = {
+const struct postfix_queue postfix_queues[PF_DIRS] = {
     [PF_MAILDROP] = { "maildrop", false }, [PF_INCOMING] = { "incoming", false }, [PF_ACTIVE] = { "active", false },
     [PF_DEFERRED] = { "deferred", false }, [PF_HOLD] = { "hold", false },         [PF_CORRUPT] = { "corrupt", false },
     [PF_DEFER] = { "defer", true },        [PF_BOUNCE] = { "bounce", true },
 };
-
-enum { QUEUES = sizeof(queues) / sizeof(queues[0]) };
 
 static const char *const usual_dirs[] = { "/var/spool/postfix", NULL };
 
@@ -48,15 +40,15 @@ static unsigned detect(int rootfd)
     static const char *const beside[] = { "flush", "trace", "saved", "pid", "private", "public" };
     unsigned messages = 0, logs = 0, others = 0;
 
-    for (size_t i = 0; i < QUEUES; i++)
-        if (is_dir(rootfd, queues[i].name))
-            *(queues[i].log ? &logs : &messages) += 1;
+    for (size_t i = 0; i < PF_DIRS; i++)
+        if (is_dir(rootfd, postfix_queues[i].name))
+            *(postfix_queues[i].log ? &logs : &messages) += 1;
     if (messages == 0)
         return 0;
     for (size_t i = 0; i < sizeof(beside) / sizeof(beside[0]); i++)
         others += is_dir(rootfd, beside[i]);
     /* A copy may be of one queue only, but one directory called `active` or `hold` may be anybody's. */
-    if (messages + logs < 2 && !is_dir(rootfd, queues[PF_DEFERRED].name) && !is_dir(rootfd, queues[PF_MAILDROP].name))
+    if (messages + logs < 2 && !is_dir(rootfd, postfix_queues[PF_DEFERRED].name) && !is_dir(rootfd, postfix_queues[PF_MAILDROP].name))
         return 0;
     return messages + logs + others;
 }
@@ -82,8 +74,7 @@ static bool id_char(unsigned char c)
     return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
 }
 
-/* Every Postfix tool ignores other names: "usec.pid" is a file that cleanup is about to name. */
-static bool id_name(const char *name, size_t n)
+bool postfix_id_name(const char *name, size_t n)
 {
     if (n == 0 || n > 255)
         return false;
@@ -120,10 +111,10 @@ static void add_level(struct walk_dir *w, const char *name, unsigned char type)
     snprintf(path, sizeof(path), "%s/%s", w->sp->dirs[w->dir].path, name);
     if (!is_level(w->sp->dirs[w->dir].fd, name, type))
         spool_trouble(w->sp, "cannot read directory %s/%s: not a directory", w->sp->root, path);
-    else if (w->depth >= HASH_DEPTH_MAX)
+    else if (w->depth >= POSTFIX_DEPTH_MAX)
         spool_trouble(w->sp, "cannot read directory %s/%s: too deep for a hashed queue", w->sp->root, path);
     else
-        spool_add_dir(w->sp, path, queues[w->kind].name, w->kind, &index);
+        spool_add_dir(w->sp, path, postfix_queues[w->kind].name, w->kind, &index);
 }
 
 /*
@@ -134,7 +125,7 @@ static int each_name(void *ctx, const char *name, size_t len, unsigned char type
 {
     struct walk_dir *w = ctx;
 
-    if (!id_name(name, len))
+    if (!postfix_id_name(name, len))
         return 0;
     if (len == 1) {
         if (!w->again)
@@ -201,14 +192,14 @@ static int list(struct spool *sp, unsigned sections, struct lq_error *err)
     size_t first, read = 0;
     const char *refused = NULL;
 
-    for (size_t i = 0; i < QUEUES; i++) {
-        if (queues[i].log && !(sections & SEC_LOG))
+    for (size_t i = 0; i < PF_DIRS; i++) {
+        if (postfix_queues[i].log && !(sections & SEC_LOG))
             continue;
-        switch (spool_add_dir(sp, queues[i].name, queues[i].name, (unsigned)i, &first)) {
+        switch (spool_add_dir(sp, postfix_queues[i].name, postfix_queues[i].name, (unsigned)i, &first)) {
         case FILE_OK:
             break;
         case FILE_DENIED:
-            refused = queues[i].name;
+            refused = postfix_queues[i].name;
             continue;
         default:
             continue;
@@ -241,7 +232,7 @@ static struct sighting look(const struct spool *sp, const struct entry *e)
 
 static bool is_log(const struct entry *e)
 {
-    return queues[e->role].log;
+    return postfix_queues[e->role].log;
 }
 
 static void swap_entries(struct entry *a, struct entry *b)
@@ -282,7 +273,7 @@ static size_t drop_sightings(const struct spool *sp, struct entry *e, size_t n)
  */
 static unsigned log_rank(const struct entry *e)
 {
-    static const unsigned rank[QUEUES] = {
+    static const unsigned rank[PF_DIRS] = {
         [PF_DEFERRED] = 0, [PF_ACTIVE] = 1, [PF_INCOMING] = 2, [PF_HOLD] = 3, [PF_CORRUPT] = 4, [PF_MAILDROP] = 5,
     };
 
@@ -332,14 +323,13 @@ static size_t group(struct spool *sp, struct entry *e, size_t n, uint32_t *count
 
 /* --- where it is now --- */
 
-/* The characters that name hash levels: of a long id the microseconds in hex, else the id itself. */
-static void hash_text(struct bytes id, char out[HASH_DEPTH_MAX + 1])
+void postfix_hash_text(struct bytes id, char out[POSTFIX_DEPTH_MAX + 1])
 {
     int64_t seconds, usec;
-    size_t n = id.n < HASH_DEPTH_MAX ? id.n : HASH_DEPTH_MAX;
+    size_t n = id.n < POSTFIX_DEPTH_MAX ? id.n : POSTFIX_DEPTH_MAX;
 
     if (postfix_long_id(id, &seconds, &usec)) {
-        snprintf(out, HASH_DEPTH_MAX + 1, "%05X", (unsigned)usec & 0xfffff);
+        snprintf(out, POSTFIX_DEPTH_MAX + 1, "%05X", (unsigned)usec & 0xfffff);
         return;
     }
     memcpy(out, id.p, n);
@@ -377,12 +367,12 @@ static size_t again(struct reading *rd, struct entry *out, size_t max)
 {
     static const enum postfix_dir order[] = { PF_INCOMING, PF_ACTIVE, PF_DEFERRED, PF_HOLD, PF_CORRUPT };
     const struct entry *key = &rd->ref->entries[0];
-    char hash[HASH_DEPTH_MAX + 1];
+    char hash[POSTFIX_DEPTH_MAX + 1];
     size_t n = 0;
 
     if (max == 0)
         return 0;
-    hash_text(bytes_from(key->id, key->id_len), hash);
+    postfix_hash_text(bytes_from(key->id, key->id_len), hash);
     /* Twice: it may move on while we go through the queues. */
     for (size_t i = 0; n == 0 && i < 2 * sizeof(order) / sizeof(order[0]); i++)
         n = find_in(rd, order[i % (sizeof(order) / sizeof(order[0]))], hash, &out[0]);
@@ -393,7 +383,7 @@ static size_t again(struct reading *rd, struct entry *out, size_t max)
 
 /* --- reading --- */
 
-static const enum state dir_state[] = {
+const enum state postfix_dir_state[PF_DIRS] = {
     [PF_MAILDROP] = STATE_INCOMING, [PF_INCOMING] = STATE_INCOMING, [PF_ACTIVE] = STATE_ACTIVE,
     [PF_DEFERRED] = STATE_DEFERRED, [PF_HOLD] = STATE_HELD,         [PF_CORRUPT] = STATE_CORRUPT,
 };
@@ -410,7 +400,7 @@ static void read_control(struct reading *rd)
     }
     for (uint32_t i = 0; (rd->want & LQ_FIELD_BIT(LQ_FILES)) && i < rd->ref->count; i++)
         record_add_file(rd->rec, rd->spool->dirs[rd->ref->entries[i].dir].path, rd->ref->entries[i].name);
-    record_set_state(rd->rec, dir_state[key->role]);
+    record_set_state(rd->rec, postfix_dir_state[key->role]);
     if (opened == FILE_OK) {
         postfix_parse(rd, &st, (enum postfix_dir)key->role);
         return;
@@ -479,4 +469,5 @@ const struct lq_backend postfix_backend = {
     .read = read_message,
     .again = again,
     .body = body,
+    .actor = &postfix_actor,
 };

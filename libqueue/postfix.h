@@ -15,14 +15,37 @@
 /* Directories of a spool: the tag of a struct spool_dir and the role of an entry. */
 enum postfix_dir {
     PF_MAILDROP, PF_INCOMING, PF_ACTIVE, PF_DEFERRED, PF_HOLD, PF_CORRUPT,
-    PF_DEFER, PF_BOUNCE     /* delivery logs, named like the message */
+    PF_DEFER, PF_BOUNCE,    /* delivery logs, named like the message */
+    PF_DIRS
 };
 
-/* struct spool's own: the account that Postfix works as, seen as the owner of its directories. */
+/* Deeper than any hash_queue_depth that a path could hold; stops a tree of a thousand levels. */
+enum { POSTFIX_DEPTH_MAX = 16 };
+
+struct postfix_queue {
+    const char *name;
+    bool log;
+};
+extern const struct postfix_queue postfix_queues[PF_DIRS];
+/* What a place says of a message there; of logs nothing. */
+extern const enum state postfix_dir_state[PF_DIRS];
+
+/* struct spool's own: the account that Postfix works as, seen as the owner of its directories; what acting found out once. */
 struct postfix_spool {
     uid_t mail_owner;
     bool owner_known;
+    struct {
+        bool known;
+        unsigned depth;     /* levels of one character above a file; where acting puts files only, for listing takes them as they are */
+    } hash[PF_DIRS + 1];    /* the last: trace */
+    bool qmgr_known;
+    int64_t qmgr_since;     /* epoch seconds, when its queue manager was started; INT64_MAX: none runs */
 };
+
+/* The characters that name hash levels: of a long id the microseconds in hex, else the id itself. */
+void postfix_hash_text(struct bytes id, char out[POSTFIX_DEPTH_MAX + 1]);
+/* Every Postfix tool ignores other names: "usec.pid" is a file that cleanup is about to name. */
+bool postfix_id_name(const char *name, size_t n);
 
 /* Where a pending recipient's record begins in the queue file: delivery logs name it so. */
 struct postfix_place {

@@ -21,7 +21,7 @@
 
 enum { MAIL_OWNER = 105, USER = 1000 };
 
-static struct postfix_spool owner = { MAIL_OWNER, true };
+static struct postfix_spool owner = { .mail_owner = MAIL_OWNER, .owner_known = true };
 static struct spool_dir dirs[] = {
     [PF_MAILDROP] = { .path = (char[]){ "maildrop" }, .fd = -1, .queue_name = "maildrop", .tag = PF_MAILDROP },
     [PF_INCOMING] = { .path = (char[]){ "incoming" }, .fd = -1, .queue_name = "incoming", .tag = PF_INCOMING },

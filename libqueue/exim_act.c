@@ -1,0 +1,637 @@
+/*
+ * What acting on Exim's messages takes: its lock, a message's files as they are now, freezing, and whether an id is free.
+ *
+ * Who has the write lock on the first line of ID-D owns ID-H, ID-J and the message log, too (deliver.c, queue.c of Exim 4; observed
+ * with 4.96 and 4.98.2). flock() means nothing to Exim. A -D without a -H is never locked unless it is old: it is being received, and
+ * a lock taken in the instant before Exim's own would end that reception. What the bytes of a -H mean is read in exim_parse.c; the
+ * order of linking, renaming and removing is the engine's.
+ */
+#include "exim.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { DIR_MAX = 256, ROUNDS = 3, A_DAY = 24 * 60 * 60 };
+
+/* --- places --- */
+
+/* "slow/input/x" is "slow/input" and 'x'; without a split place, '\0'. */
+static char split_place(const char *path, char base[DIR_MAX])
+{
+    size_t n = strlen(path);
+    char c = '\0';
+
+    if (n > 2 && path[n - 2] == '/') {
+        c = path[n - 1];
+        n -= 2;
+    }
+    snprintf(base, DIR_MAX, "%.*s", (int)n, path);
+    return c;
+}
+
+/* "slow/Finput" becomes "slow/Fmsglog". False if it is no input directory. */
+static bool log_base(char base[DIR_MAX])
+{
+    size_t n = strlen(base), input = strlen("input");
+
+    if (n < input || strcmp(base + n - input, "input") != 0 || n - input + strlen("msglog") >= DIR_MAX)
+        return false;
+    strcpy(base + n - input, "msglog");
+    return true;
+}
+
+/* Whether the file is there, as what it is in *st. */
+static enum file_result look(struct spool *sp, size_t dir, const char *name, struct stat *st)
+{
+    return file_stat(sp->dirs[dir].fd, name, st);
+}
+
+/* --- claiming --- */
+
+/* What is known while a message is claimed. */
+struct taking {
+    struct spool *sp;
+    struct claim *c;
+    char id[EXIM_ID_NEW + 1];
+    size_t id_len;
+    dev_t dev;
+    ino_t ino;
+    unsigned flags;
+    size_t dir;                 /* where it is looked for now */
+    uid_t owner;                /* of that directory */
+};
+
+static enum claim_result answer(struct taking *t, enum claim_result result, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static enum claim_result answer(struct taking *t, enum claim_result result, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(t->c->why, sizeof(t->c->why), fmt, ap);
+    va_end(ap);
+    return result;
+}
+
+static enum claim_result gone(struct taking *t)
+{
+    return answer(t, CLAIM_GONE, "is not in the queue any more");
+}
+
+static void part_name(const struct taking *t, enum exim_part part, char name[NAME_MAX + 1])
+{
+    snprintf(name, NAME_MAX + 1, "%s%s", t->id, exim_suffix[part]);
+}
+
+/* What stat said of the part must be what Exim makes: one regular file of the queue's owner. In a case only regular counts. */
+static bool sound(struct taking *t, size_t dir, const char *name, const struct stat *st, enum file_result found)
+{
+    const char *path = t->sp->dirs[dir].path;
+
+    if (found != FILE_OK)
+        answer(t, CLAIM_REFUSED, "%s/%s: %s", path, name, file_result_text(found));
+    else if (t->flags & CLAIM_UNLOCKED)
+        return true;
+    else if (st->st_nlink > 1)
+        answer(t, CLAIM_REFUSED, "%s/%s: has %lu links, where Exim's files have one", path, name, (unsigned long)st->st_nlink);
+    else if (st->st_uid != t->owner)
+        answer(t, CLAIM_REFUSED, "%s/%s: belongs to uid %lu, the queue to uid %lu", path, name, (unsigned long)st->st_uid,
+               (unsigned long)t->owner);
+    else
+        return true;
+    return false;
+}
+
+static void add_part(struct taking *t, size_t dir, enum exim_part part, const struct stat *st)
+{
+    struct piece *p = &t->c->parts[t->c->n++];
+
+    p->dir = dir;
+    p->role = (uint8_t)part;
+    p->links = false;
+    p->st = *st;
+    part_name(t, part, p->name);
+}
+
+/* A part that need not be there. False with an answer when there is something else in its place. */
+static bool add_if_there(struct taking *t, size_t dir, enum exim_part part)
+{
+    char name[NAME_MAX + 1];
+    enum file_result found;
+    struct stat st;
+
+    part_name(t, part, name);
+    found = look(t->sp, dir, name, &st);
+    if (found == FILE_GONE)
+        return true;
+    if (!sound(t, dir, name, &st, found))
+        return false;
+    add_part(t, dir, part, &st);
+    return true;
+}
+
+/* In the log directory of the same queue; after split_spool_directory was changed, in either place, so in both. */
+static bool add_logs(struct taking *t)
+{
+    char base[DIR_MAX], split[DIR_MAX + 2];
+    size_t dir;
+
+    split_place(t->sp->dirs[t->dir].path, base);
+    if (!log_base(base))
+        return true;
+    snprintf(split, sizeof(split), "%s/%c", base, t->id[5]);
+    return (spool_dir(t->sp, split, &dir) != 0 || add_if_there(t, dir, PART_LOG)) &&
+           (spool_dir(t->sp, base, &dir) != 0 || add_if_there(t, dir, PART_LOG));
+}
+
+/* The first line of a -H is its own name: a file that begins otherwise is none. */
+static bool header_begins(struct taking *t, const char *name)
+{
+    struct source src = { .first = 64, .view = 64 };
+    uint64_t off = 0;
+    struct bytes line;
+    bool fits = false;
+    struct stat st;
+    int fd;
+
+    if (file_open(t->sp->dirs[t->dir].fd, name, &fd, &st) != FILE_OK)
+        return false;
+    if (source_file(&src, fd, (uint64_t)st.st_size) == 0)
+        fits = source_line(&src, &off, &line) == LINE_WHOLE && bytes_eq(line, bytes_from(name, strlen(name)));
+    source_done(&src);
+    close(fd);
+    return fits;
+}
+
+/* Long enough without its -H that nobody is about to write one. */
+static bool abandoned(const struct taking *t, const struct stat *data)
+{
+    int64_t now = time(NULL), began;
+
+    if (!exim_id_time(bytes_from(t->id, t->id_len), &began) || began > now || began < data->st_mtime)
+        began = data->st_mtime;
+    return now - began >= EXIM_ABANDONED;
+}
+
+/* May this -D, which has no -H, be locked? */
+static enum claim_result orphan(struct taking *t, const struct stat *data)
+{
+    if (!(t->flags & (CLAIM_DAMAGED | CLAIM_UNLOCKED)))
+        return answer(t, CLAIM_REFUSED, "is being received, or its reception was never finished (no -H)");
+    if (!(t->flags & CLAIM_UNLOCKED) && !abandoned(t, data))
+        return answer(t, CLAIM_REFUSED, "may still be being received (no -H, and younger than a day)");
+    return CLAIM_OK;
+}
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* Open -D and lock it. Its path is looked at again under the lock: Exim may have finished with it meanwhile. */
+static enum claim_result lock_data(struct taking *t, const char *name, struct stat *st)
+{
+    struct stat again;
+    int fd, error;
+    enum file_result found = file_open_rw(t->sp->dirs[t->dir].fd, name, &fd, st);
+
+    if (found == FILE_GONE)
+        return gone(t);
+    if (found != FILE_OK) {
+        sound(t, t->dir, name, st, found);
+        return CLAIM_REFUSED;
+    }
+    t->c->lock = fd;
+    if (st->st_nlink == 0)
+        return gone(t);
+    if (!sound(t, t->dir, name, st, FILE_OK))
+        return CLAIM_REFUSED;
+    error = file_lock_range(fd, 0, (off_t)(t->id_len + EXIM_SUFFIX + 1));
+    if (error == EAGAIN)
+        return answer(t, CLAIM_BUSY, "is being delivered");
+    if (error != 0)
+        return answer(t, CLAIM_REFUSED, "%s/%s: cannot be locked: %s", t->sp->dirs[t->dir].path, name, strerrordesc_np(error));
+    found = look(t->sp, t->dir, name, &again);
+    if (found == FILE_GONE || (found == FILE_OK && !same_file(st, &again)))
+        return gone(t);
+    if (!sound(t, t->dir, name, &again, found))
+        return CLAIM_REFUSED;
+    *st = again;
+    return CLAIM_OK;
+}
+
+static enum claim_result take_data(struct taking *t, const char *name, struct stat *st)
+{
+    enum file_result found;
+
+    if (!(t->flags & CLAIM_UNLOCKED))
+        return lock_data(t, name, st);
+    found = look(t->sp, t->dir, name, st);
+    if (found == FILE_GONE)
+        return gone(t);
+    return sound(t, t->dir, name, st, found) ? CLAIM_OK : CLAIM_REFUSED;
+}
+
+/* A -H alone: Exim cannot deliver it, and there is nothing to lock. */
+static enum claim_result without_data(struct taking *t, const char *header, const struct stat *st, enum file_result found)
+{
+    struct stat again;
+
+    if (!(t->flags & (CLAIM_DAMAGED | CLAIM_UNLOCKED)))
+        return answer(t, CLAIM_REFUSED, "has no -D: Exim cannot deliver it");
+    /* Of a message that is done -D goes first; then -H is gone at once. */
+    if (t->ino != 0 || look(t->sp, t->dir, header, &again) == FILE_GONE)
+        return gone(t);
+    if (!sound(t, t->dir, header, st, found))
+        return CLAIM_REFUSED;
+    add_part(t, t->dir, PART_HEADER, st);
+    return add_if_there(t, t->dir, PART_JOURNAL) && add_logs(t) ? CLAIM_OK : CLAIM_REFUSED;
+}
+
+/* Key first; -D, which carries the lock, last. */
+static enum claim_result collect(struct taking *t, const char *header, const struct stat *data)
+{
+    struct stat st;
+    enum file_result found = look(t->sp, t->dir, header, &st);
+
+    if (found == FILE_GONE) {
+        enum claim_result may = orphan(t, data);
+
+        if (may != CLAIM_OK)
+            return may;
+        add_part(t, t->dir, PART_DATA, data);
+        return add_if_there(t, t->dir, PART_JOURNAL) && add_logs(t) ? CLAIM_OK : CLAIM_REFUSED;
+    }
+    if (!sound(t, t->dir, header, &st, found))
+        return CLAIM_REFUSED;
+    if (!(t->flags & (CLAIM_DAMAGED | CLAIM_UNLOCKED)) && !header_begins(t, header))
+        return answer(t, CLAIM_REFUSED, "its -H does not begin with its own name: Exim refuses it");
+    add_part(t, t->dir, PART_HEADER, &st);
+    if (!add_if_there(t, t->dir, PART_JOURNAL) || !add_logs(t))
+        return CLAIM_REFUSED;
+    add_part(t, t->dir, PART_DATA, data);
+    return CLAIM_OK;
+}
+
+static enum claim_result claim_here(struct taking *t)
+{
+    char header[NAME_MAX + 1], data[NAME_MAX + 1];
+    struct stat h, d;
+    enum file_result has_header, has_data;
+    enum claim_result r;
+    struct stat dir;
+
+    part_name(t, PART_HEADER, header);
+    part_name(t, PART_DATA, data);
+    if (fstat(t->sp->dirs[t->dir].fd, &dir) < 0)
+        return answer(t, CLAIM_REFUSED, "%s: %s", t->sp->dirs[t->dir].path, strerrordesc_np(errno));
+    t->owner = dir.st_uid;
+    t->c->n = 0;
+    has_header = look(t->sp, t->dir, header, &h);
+    has_data = look(t->sp, t->dir, data, &d);
+    if (has_header == FILE_GONE && has_data == FILE_GONE)
+        return gone(t);
+    if (has_data == FILE_GONE)
+        return without_data(t, header, &h, has_header);
+    if (!sound(t, t->dir, data, &d, has_data))
+        return CLAIM_REFUSED;
+    if (t->ino != 0 && (d.st_ino != t->ino || d.st_dev != t->dev))
+        return answer(t, CLAIM_OTHER, "is another message now");
+    if (has_header == FILE_GONE && (r = orphan(t, &d)) != CLAIM_OK)
+        return r;
+    r = take_data(t, data, &d);
+    if (r == CLAIM_OK && t->ino != 0 && (d.st_ino != t->ino || d.st_dev != t->dev))
+        r = answer(t, CLAIM_OTHER, "is another message now");
+    return r == CLAIM_OK ? collect(t, header, &d) : r;
+}
+
+static bool is_frozen_place(const char *path)
+{
+    char base[DIR_MAX];
+    size_t n, end = strlen("Finput");
+
+    split_place(path, base);
+    n = strlen(base);
+    return n >= end && strcmp(base + n - end, "Finput") == 0 && (n == end || base[n - end - 1] == '/');
+}
+
+static enum claim_result try_dir(struct taking *t, const char *path)
+{
+    enum claim_result r;
+
+    if (spool_dir(t->sp, path, &t->dir) != 0)
+        return CLAIM_GONE;
+    r = claim_here(t);
+    if (r != CLAIM_OK)
+        claim_done(t->c);
+    return r;
+}
+
+/* Exim moves messages between queues (-MG), and frozen ones into Finput. */
+static enum claim_result look_elsewhere(struct taking *t)
+{
+    const struct exim_spool *own = exim_bases(t->sp);
+    enum claim_result r = CLAIM_GONE;
+
+    for (size_t i = 0; own && i < own->base_count && r == CLAIM_GONE; i++) {
+        char path[DIR_MAX];
+
+        if (snprintf(path, sizeof(path), "%s/%c", own->bases[i], t->id[5]) >= (int)sizeof(path))
+            continue;
+        r = try_dir(t, path);
+        path[strlen(path) - 2] = '\0';
+        if (r == CLAIM_GONE)
+            r = try_dir(t, path);
+    }
+    return r;
+}
+
+static enum claim_result claim(struct spool *sp, const struct ref *ref, dev_t dev, ino_t ino, unsigned flags, struct claim *c)
+{
+    const struct entry *key = &ref->entries[0];
+    struct taking t = { .sp = sp, .c = c, .dev = dev, .ino = ino, .flags = flags };
+    enum claim_result r = CLAIM_GONE;
+
+    c->lock = c->lock2 = -1;
+    c->n = 0;
+    c->why[0] = '\0';
+    t.id_len = key->id_len;
+    if (!exim_is_id(key->id, key->id_len))
+        return answer(&t, CLAIM_REFUSED, "its name is none that Exim gives");
+    memcpy(t.id, key->id, t.id_len);
+    for (unsigned round = 0; round < ROUNDS && r == CLAIM_GONE; round++) {
+        r = try_dir(&t, sp->dirs[key->dir].path);
+        if (r == CLAIM_GONE && !ref->twin && !(flags & CLAIM_UNLOCKED))
+            r = look_elsewhere(&t);
+    }
+    if (r == CLAIM_GONE)
+        return gone(&t);
+    if (r == CLAIM_OK)
+        c->state = is_frozen_place(sp->dirs[t.dir].path) ? STATE_HELD : STATE_DEFERRED;
+    return r;
+}
+
+/* --- holding: what `exim -Mf` and `exim -Mt` do to a -H --- */
+
+/*
+ * Exim writes -frozen before these, and -manual_thaw before those of them that follow spam_score_int (spool_out.c; seen in 4.96 and 4.98.2).
+ * Its reader takes them in any order.
+ */
+static const struct {
+    const char *name;
+    bool whole;                 /* else how the name begins */
+    bool late;
+} after[] = {
+    { "N", true, false },             { "host_lookup_", false, false }, { "local", true, false }, { "localerror", true, false },
+    { "local_scan", true, false },    { "spam_", false, false },        { "manual_thaw", true, false },
+    { "sender_set_untrusted", true, true }, { "bmi_verdicts", true, true }, { "tls_", false, true },
+    { "smtputf8", true, true },       { "utf8_", false, true },         { "dsn_", false, true },
+};
+
+static bool comes_after(struct bytes name, bool late)
+{
+    for (size_t i = 0; i < sizeof(after) / sizeof(after[0]); i++) {
+        struct bytes text = bytes_from(after[i].name, strlen(after[i].name));
+
+        if ((after[i].late || !late) && (after[i].whole ? bytes_eq(name, text) : bytes_start(name, text)))
+            return true;
+    }
+    return false;
+}
+
+/* The new -H while the old one is read. */
+struct edit {
+    struct bytes key;
+    struct buf *out;
+    bool on;
+    bool frozen;                /* it is frozen */
+    bool placed;                /* our line is there */
+    uint64_t copied;            /* bytes of key that are in out, or left out */
+    char line[64];              /* ours */
+};
+
+static void copy_to(struct edit *e, uint64_t end)
+{
+    buf_add(e->out, e->key.p + e->copied, (size_t)(end - e->copied));
+    e->copied = end;
+}
+
+static void place_line(struct edit *e, uint64_t at)
+{
+    copy_to(e, at);
+    buf_add_str(e->out, e->line);
+    e->placed = true;
+}
+
+static void edit_variable(struct exim_parse *p, struct bytes name)
+{
+    struct edit *e = p->ctx;
+    bool frozen = exim_is_frozen(name), thawed = bytes_eq(name, BYTES("manual_thaw"));
+
+    e->frozen = e->frozen || frozen;
+    if (!e->placed && !e->on && thawed) {
+        e->placed = true;
+        return;
+    }
+    if (!e->placed && (!name.p || comes_after(name, !e->on)))
+        place_line(e, p->at);
+    if (frozen || thawed) {
+        copy_to(e, p->at);
+        e->copied = p->off;
+    }
+}
+
+static enum hold_result held_answer(struct held *out, enum hold_result result, const char *why)
+{
+    buf_reset(&out->bytes, 0);
+    snprintf(out->why, sizeof(out->why), "%s", why);
+    return result;
+}
+
+/* Exim itself does not change a -H that it cannot read. */
+static enum hold_result judge(const struct edit *e, const struct exim_parse *p, struct held *out)
+{
+    const struct lq_record *r = p->rec;
+
+    if (out->bytes.failed)
+        return held_answer(out, HOLD_NO_MEMORY, "out of memory");
+    if (r->state == STATE_CORRUPT || !p->whole)
+        return held_answer(out, HOLD_REFUSED, r->problems.n > 0 ? r->problems.items[0].p : "its -H is not whole: Exim would refuse it");
+    if (e->frozen == e->on)
+        return held_answer(out, HOLD_ALREADY, e->on ? "is frozen already" : "is not frozen");
+    out->rewritten = true;
+    return HOLD_DO;
+}
+
+static enum hold_result hold(struct spool *sp, const struct claim *c, struct bytes key, bool on, const char *reason, int64_t now, struct held *out)
+{
+    const struct piece *file = &c->parts[0];
+    struct edit e = { .key = key, .out = &out->bytes, .on = on };
+    struct buf headers = { .limit = 1 }, names = { 0 }, nodes = { 0 };
+    struct lq_record rec;
+    struct source src = { 0 };
+    struct exim_parse p = {
+        .rec = &rec, .src = &src, .dir = sp->dirs[file->dir].path, .name = file->name,
+        .id = bytes_from(file->name, strlen(file->name) - EXIM_SUFFIX), .headers = &headers, .names = &names, .nodes = &nodes,
+        .variable = edit_variable, .ctx = &e,
+    };
+    enum hold_result result;
+
+    (void)reason;               /* Exim keeps none */
+    out->rewritten = out->moved = out->move_first = out->touch = false;
+    out->why[0] = '\0';
+    buf_reset(&out->bytes, SIZE_MAX);
+    if (file->role != PART_HEADER)
+        return held_answer(out, HOLD_REFUSED, "has no -H");
+    if (is_frozen_place(p.dir))
+        return held_answer(out, on ? HOLD_ALREADY : HOLD_REFUSED,
+                           "Exim moved it into Finput, where nothing delivers it, and has no command to bring it back");
+    if (on)
+        snprintf(e.line, sizeof(e.line), "-frozen %lld\n", (long long)now);
+    else
+        snprintf(e.line, sizeof(e.line), "-manual_thaw\n");
+    memset(&rec, 0, sizeof(rec));
+    record_reset(&rec);
+    source_memory(&src, key.p, key.n);
+    exim_parse_header(&p);
+    copy_to(&e, key.n);
+    result = judge(&e, &p, out);
+    record_done(&rec);
+    buf_done(&headers);
+    buf_done(&names);
+    buf_done(&nodes);
+    return result;
+}
+
+static bool hold_warning(const struct spool *sp, char out[256])
+{
+    (void)sp;
+    snprintf(out, 256, "Exim ends a freeze by itself where auto_thaw or timeout_frozen_after says so (exim -bP auto_thaw timeout_frozen_after): "
+                       "then it delivers or returns the message");
+    return true;
+}
+
+/* --- bringing back --- */
+
+static bool free_in(struct spool *sp, const char *path, const char *id, char why[256])
+{
+    static const enum exim_part parts[] = { PART_HEADER, PART_DATA, PART_JOURNAL };
+    size_t dir;
+    int error = spool_dir(sp, path, &dir);
+
+    if (error == ENOENT)
+        return true;
+    if (error != 0) {
+        snprintf(why, 256, "%.100s: %s", path, strerrordesc_np(error));
+        return false;
+    }
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        char name[NAME_MAX + 1];
+        struct stat st;
+
+        snprintf(name, sizeof(name), "%s%s", id, exim_suffix[parts[i]]);
+        if (look(sp, dir, name, &st) != FILE_GONE) {
+            snprintf(why, 256, "%.100s/%.40s exists", path, name);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool vacant(struct spool *sp, const char *id, char why[256])
+{
+    const struct exim_spool *own = exim_bases(sp);
+
+    if (!exim_is_id(id, strlen(id))) {
+        snprintf(why, 256, "its name is none that Exim gives");
+        return false;
+    }
+    if (!own) {
+        snprintf(why, 256, "out of memory");
+        return false;
+    }
+    for (size_t i = 0; i < own->base_count; i++) {
+        char split[DIR_MAX];
+
+        if (snprintf(split, sizeof(split), "%s/%c", own->bases[i], id[5]) >= (int)sizeof(split))
+            continue;
+        if (!free_in(sp, own->bases[i], id, why) || !free_in(sp, split, id, why))
+            return false;
+    }
+    return true;
+}
+
+/* The same place. Where split_spool_directory is off by now, the base: a split place made now would have to be removed by Exim again. */
+static bool place(struct spool *sp, const struct piece *part, const char *dir_path, char dir[256], char name[NAME_MAX + 1], char why[256])
+{
+    char base[DIR_MAX];
+    size_t index;
+
+    (void)why;
+    snprintf(dir, 256, "%s", dir_path);
+    snprintf(name, NAME_MAX + 1, "%s", part->name);
+    if (split_place(dir_path, base) && spool_dir(sp, dir_path, &index) == ENOENT && spool_dir(sp, base, &index) == 0)
+        snprintf(dir, 256, "%s", base);
+    return true;
+}
+
+static int lock_part(const struct piece *part, int fd)
+{
+    return part->role == PART_DATA ? file_lock_range(fd, 0, (off_t)strlen(part->name) + 1) : 0;
+}
+
+/* --- who works, and what comes of it --- */
+
+static int owner(const struct spool *sp, uid_t *uid, gid_t *gid)
+{
+    struct stat st;
+    int fd;
+
+    for (size_t i = 0; i < sp->dir_count; i++) {
+        if (strstr(sp->dirs[i].path, "input") && fstat(sp->dirs[i].fd, &st) == 0) {
+            *uid = st.st_uid;
+            *gid = st.st_gid;
+            return 0;
+        }
+    }
+    if (file_open_dir(sp->fd, "input", &fd) != FILE_OK)
+        return errno ? errno : ENOENT;
+    if (fstat(fd, &st) < 0) {
+        int error = errno;
+
+        close(fd);
+        return error;
+    }
+    close(fd);
+    *uid = st.st_uid;
+    *gid = st.st_gid;
+    return 0;
+}
+
+/* Exim keeps no time limit of its own: the retry rules have one for each destination, four days in the usual configuration. */
+static bool prospect(const struct spool *sp, const struct lq_record *r, int64_t now, char out[256])
+{
+    enum { USUAL = 4 };
+    int64_t arrival;
+
+    (void)sp;
+    if (!lq_record_number(r, LQ_ARRIVAL_TIME, &arrival) || now - arrival < USUAL * A_DAY)
+        return false;
+    snprintf(out, 256, "%lld days old: will bounce at its first failure where its retry rule has ended by now (usually after %d days); if frozen, "
+                       "where timeout_frozen_after has passed", (long long)((now - arrival) / A_DAY), (int)USUAL);
+    return true;
+}
+
+const struct lq_actor exim_actor = {
+    .owner = owner,
+    .claim = claim,
+    .hold = hold,
+    .hold_warning = hold_warning,
+    .vacant = vacant,
+    .place = place,
+    .lock = lock_part,
+    .prospect = prospect,
+};

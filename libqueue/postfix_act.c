@@ -1,0 +1,719 @@
+/*
+ * What acting on Postfix's messages takes: its lock, a message's file and logs as they are now, hold and release, and whether an id is free.
+ *
+ * Postfix (2.0 to 3.12, qmgr, smtp, local, bounce: myflock.c) locks a queue file while it reads it into memory (exclusively) and while it delivers
+ * (shared, one for each delivery agent): with flock() on Linux. An exclusive lock of ours on a file in incoming, deferred or hold makes the queue
+ * manager put the message off for a minute, whatever it was about to do with it, so it cannot disappear under us. In active the same lock would
+ * make a delivery agent die ("fatal: shared lock …"), be it for an instant: there we never lock, and ask /proc/locks whether anybody delivers.
+ *
+ * A message in active is in the queue manager's memory as well. It may be taken away all the same (the agents then find no file), but must not
+ * come back under its id while that memory lasts: the queue manager would load it a second time and abort (seen with 3.7.11). settled() tells
+ * whether it was started anew since.
+ */
+#include "postfix.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { ROUNDS = 3, READY = 0700, PATH_SIZE = 64, ROLE_TRACE = PF_DIRS, A_DAY = 24 * 60 * 60 };
+
+/* In the order in which postsuper removes them. */
+static const struct {
+    const char *name;
+    uint8_t role;
+} logs[] = {
+    { "bounce", PF_BOUNCE }, { "defer", PF_DEFER }, { "trace", ROLE_TRACE },
+};
+
+enum { LOGS = sizeof(logs) / sizeof(logs[0]) };
+
+/* --- places --- */
+
+/* The kind of "deferred/0/D", also of a directory that listing did not see; PF_DIRS for trace; -1: none of a queue's. */
+static int kind_of(const char *path)
+{
+    size_t n = strcspn(path, "/");
+
+    for (int i = 0; i < PF_DIRS; i++)
+        if (strlen(postfix_queues[i].name) == n && memcmp(path, postfix_queues[i].name, n) == 0)
+            return i;
+    return n == strlen("trace") && memcmp(path, "trace", n) == 0 ? ROLE_TRACE : -1;
+}
+
+static const char *kind_name(int kind)
+{
+    return kind == ROLE_TRACE ? "trace" : postfix_queues[kind].name;
+}
+
+/* The way down from a queue's base through the hash levels of one id. */
+struct levels {
+    struct spool *sp;
+    char hash[POSTFIX_DEPTH_MAX + 1];
+    char path[PATH_SIZE];
+    size_t dir;
+    unsigned depth;
+};
+
+static char level_char(const struct levels *l)
+{
+    size_t n = strlen(l->hash);
+
+    return l->depth < n ? l->hash[l->depth] : '_';
+}
+
+/* The base itself. 0 or errno. */
+static int levels_begin(struct levels *l, struct spool *sp, const char *queue, const char *id)
+{
+    l->sp = sp;
+    l->depth = 0;
+    postfix_hash_text(bytes_from(id, strlen(id)), l->hash);
+    snprintf(l->path, sizeof(l->path), "%s", queue);
+    return spool_dir(sp, l->path, &l->dir);
+}
+
+/* One level further down, if there is one. */
+static bool levels_next(struct levels *l)
+{
+    char name[2] = { level_char(l), '\0' };
+    size_t n = strlen(l->path);
+    struct stat st;
+
+    if (l->depth >= POSTFIX_DEPTH_MAX || fstatat(l->sp->dirs[l->dir].fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
+        return false;
+    snprintf(l->path + n, sizeof(l->path) - n, "/%s", name);
+    l->depth++;
+    return spool_dir(l->sp, l->path, &l->dir) == 0;
+}
+
+struct shape {
+    char level[2];              /* a hash level that is there */
+    bool files;
+};
+
+static int see_shape(void *ctx, const char *name, size_t len, unsigned char type)
+{
+    struct shape *s = ctx;
+
+    if (len == 1 && postfix_id_name(name, len) && (type == DT_DIR || type == DT_UNKNOWN)) {
+        s->level[0] = *name;
+        return 1;
+    }
+    s->files = s->files || (len > 1 && postfix_id_name(name, len));
+    return 0;
+}
+
+/* Levels below this directory, as some path through them has; -1: empty, which tells nothing. */
+static int depth_below(struct spool *sp, const char *queue)
+{
+    char path[PATH_SIZE];
+    int depth = 0;
+    struct shape s;
+    size_t dir;
+
+    snprintf(path, sizeof(path), "%s", queue);
+    while (depth < POSTFIX_DEPTH_MAX && spool_dir(sp, path, &dir) == 0) {
+        size_t n = strlen(path);
+
+        memset(&s, 0, sizeof(s));
+        file_each(sp->dirs[dir].fd, see_shape, &s);
+        if (!s.level[0])
+            return depth == 0 && !s.files ? -1 : depth;
+        snprintf(path + n, sizeof(path) - n, "/%s", s.level);
+        depth++;
+    }
+    return depth;
+}
+
+/*
+ * How many hash levels a queue has. hash_queue_names and hash_queue_depth show on disk: `postfix start` and `postfix reload` let postsuper move
+ * all files to where they belong, and remove levels that are not needed (seen with 3.7.11). An empty queue shows nothing: then deferred and defer,
+ * which are hashed by default, go together, and others are flat.
+ */
+static unsigned depth_of(struct spool *sp, int kind)
+{
+    struct postfix_spool *own = sp->own;
+    int depth;
+
+    if (own->hash[kind].known)
+        return own->hash[kind].depth;
+    depth = depth_below(sp, kind_name(kind));
+    if (depth < 0 && (kind == PF_DEFERRED || kind == PF_DEFER)) {
+        depth = depth_below(sp, kind_name(kind == PF_DEFER ? PF_DEFERRED : PF_DEFER));
+        depth = depth < 0 ? 1 : depth;
+    }
+    own->hash[kind].known = true;
+    own->hash[kind].depth = depth > 0 ? (unsigned)depth : 0;
+    return own->hash[kind].depth;
+}
+
+/* "deferred/0" for an id, whether it exists or not. */
+static void path_for(struct spool *sp, int kind, const char *id, char out[PATH_SIZE])
+{
+    struct levels l = { .depth = 0 };
+    unsigned depth = depth_of(sp, kind);
+    size_t n;
+
+    postfix_hash_text(bytes_from(id, strlen(id)), l.hash);
+    n = (size_t)snprintf(out, PATH_SIZE, "%s", kind_name(kind));
+    for (; l.depth < depth; l.depth++)
+        n += (size_t)snprintf(out + n, PATH_SIZE - n, "/%c", level_char(&l));
+}
+
+/* The directory that a message moves to, made if need be. 0 or errno. */
+static int directory_for(struct spool *sp, int kind, const char *id, bool make, size_t *dir)
+{
+    char path[PATH_SIZE];
+    size_t base;
+    int fd, error = spool_dir(sp, kind_name(kind), &base);
+
+    path_for(sp, kind, id, path);
+    if (error == 0)
+        error = spool_dir(sp, path, dir);
+    if (error != ENOENT)
+        return error;
+    if (!make) {
+        *dir = base;
+        return 0;
+    }
+    error = file_make_below(sp->dirs[base].fd, path + strlen(kind_name(kind)) + 1, &fd, NULL);
+    if (error != 0)
+        return error;
+    close(fd);
+    return spool_dir(sp, path, dir);
+}
+
+/* --- claiming --- */
+
+/* What is known while a message is claimed. */
+struct taking {
+    struct spool *sp;
+    struct claim *c;
+    const char *name;           /* the id, which is the file name */
+    dev_t dev;
+    ino_t ino;
+    unsigned flags;
+    bool other;                 /* another message of this id was seen */
+};
+
+static enum claim_result answer(struct taking *t, enum claim_result result, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static enum claim_result answer(struct taking *t, enum claim_result result, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(t->c->why, sizeof(t->c->why), fmt, ap);
+    va_end(ap);
+    return result;
+}
+
+static void add_part(struct taking *t, size_t dir, uint8_t role, const struct stat *st)
+{
+    struct piece *p = &t->c->parts[t->c->n++];
+
+    p->dir = dir;
+    p->role = role;
+    p->links = false;
+    p->st = *st;
+    snprintf(p->name, sizeof(p->name), "%s", t->name);
+}
+
+/* One link, and of the queue's owner: what a stranger linked or left there is not Postfix's. In a case there are no strangers. */
+static bool sound(struct taking *t, size_t dir, const struct stat *st, bool any_owner)
+{
+    const char *path = t->sp->dirs[dir].path;
+    struct stat d;
+
+    if (t->flags & CLAIM_UNLOCKED)
+        return true;
+    if (fstat(t->sp->dirs[dir].fd, &d) < 0)
+        answer(t, CLAIM_REFUSED, "%s: %s", path, strerrordesc_np(errno));
+    else if (st->st_nlink != 1)
+        answer(t, CLAIM_REFUSED, "%s/%s: has %lu links, where Postfix's files have one", path, t->name, (unsigned long)st->st_nlink);
+    else if (!any_owner && st->st_uid != d.st_uid)
+        answer(t, CLAIM_REFUSED, "%s/%s: belongs to uid %lu, the queue to uid %lu", path, t->name, (unsigned long)st->st_uid,
+               (unsigned long)d.st_uid);
+    else
+        return true;
+    return false;
+}
+
+/*
+ * Whether anybody has a lock on it, of whatever kind: in active that is a delivery agent, or the queue manager reading it. Asking with a lock of our
+ * own would end the agent that asks for its own just then.
+ */
+static bool somebody_locks(const struct stat *st)
+{
+    FILE *f = fopen("/proc/locks", "re");
+    char line[256];
+    bool found = false;
+
+    while (f && !found && fgets(line, sizeof(line), f)) {
+        unsigned major_dev, minor_dev;
+        unsigned long long ino;
+
+        found = sscanf(line, "%*d: %*s %*s %*s %*d %x:%x:%llu", &major_dev, &minor_dev, &ino) == 3 &&
+                ino == st->st_ino && makedev(major_dev, minor_dev) == st->st_dev;
+    }
+    if (f)
+        fclose(f);
+    return found;
+}
+
+/* What the queue that it is in allows. */
+static enum claim_result allowed(struct taking *t, int kind, const struct stat *st)
+{
+    if (t->flags & CLAIM_UNLOCKED)
+        return CLAIM_OK;
+    if (kind == PF_MAILDROP && !(t->flags & CLAIM_MAILDROP))
+        return answer(t, CLAIM_REFUSED, "in the maildrop, from where Postfix takes it at any moment: only while Postfix is down");
+    if (kind == PF_ACTIVE && !(t->flags & CLAIM_ACTIVE))
+        return answer(t, CLAIM_REFUSED, "in the active queue: --active takes it");
+    if (kind == PF_CORRUPT || (st->st_mode & READY) == READY)
+        return CLAIM_OK;
+    if (kind == PF_ACTIVE || kind == PF_DEFERRED)
+        return answer(t, CLAIM_REFUSED, "mode %04o: Postfix found it damaged and is about to set it aside", (unsigned)st->st_mode & 07777);
+    return answer(t, CLAIM_REFUSED, "is still being received");
+}
+
+/* The lock that makes Postfix keep away, then a second look at the name: it may have moved before we had it. */
+static enum claim_result lock_key(struct taking *t, size_t dir, int kind, struct stat *st)
+{
+    enum file_result found;
+    struct stat again;
+    int error = kind == PF_ACTIVE ? 0 : file_lock_flock(t->c->lock);
+
+    if (error == EAGAIN || (kind == PF_ACTIVE && somebody_locks(st)))
+        return answer(t, CLAIM_BUSY, "is being delivered");
+    if (error != 0)
+        return answer(t, CLAIM_REFUSED, "%s/%s: cannot be locked: %s", t->sp->dirs[dir].path, t->name, strerrordesc_np(error));
+    found = file_stat(t->sp->dirs[dir].fd, t->name, &again);
+    if (found != FILE_OK || again.st_dev != st->st_dev || again.st_ino != st->st_ino)
+        return CLAIM_GONE;
+    *st = again;
+    return CLAIM_OK;
+}
+
+static enum claim_result claim_open(struct taking *t, size_t dir, int kind, struct stat *st)
+{
+    enum claim_result r;
+
+    if (t->ino != 0 && (st->st_ino != t->ino || st->st_dev != t->dev)) {
+        t->other = true;
+        return CLAIM_GONE;
+    }
+    r = allowed(t, kind, st);
+    if (r != CLAIM_OK)
+        return r;
+    if (st->st_nlink == 0)
+        return CLAIM_GONE;
+    if (!sound(t, dir, st, kind == PF_MAILDROP))
+        return CLAIM_REFUSED;
+    if (t->flags & CLAIM_UNLOCKED)
+        return CLAIM_OK;
+    r = lock_key(t, dir, kind, st);
+    if (r != CLAIM_OK)
+        return r;
+    r = allowed(t, kind, st);
+    return r != CLAIM_OK || sound(t, dir, st, kind == PF_MAILDROP) ? r : CLAIM_REFUSED;
+}
+
+/*
+ * The key in this directory. Of one in active the descriptor stays open, too, without a lock: its inode cannot become another message's.
+ */
+static enum claim_result claim_key(struct taking *t, size_t dir, int kind)
+{
+    enum claim_result r;
+    struct stat st;
+    int fd;
+    enum file_result found = file_open(t->sp->dirs[dir].fd, t->name, &fd, &st);
+
+    if (found == FILE_GONE)
+        return CLAIM_GONE;
+    if (found != FILE_OK)
+        return answer(t, CLAIM_REFUSED, "%s/%s: %s", t->sp->dirs[dir].path, t->name, file_result_text(found));
+    t->c->lock = fd;
+    r = claim_open(t, dir, kind, &st);
+    if (r == CLAIM_OK) {
+        add_part(t, dir, (uint8_t)kind, &st);
+        t->c->state = postfix_dir_state[kind];
+    }
+    if (r != CLAIM_OK || (t->flags & CLAIM_UNLOCKED))
+        claim_done(t->c);
+    return r;
+}
+
+/* In the directories of a queue that this id may be in. */
+static enum claim_result claim_in_queue(struct taking *t, int kind)
+{
+    enum claim_result r = CLAIM_GONE;
+    struct levels l;
+
+    if (levels_begin(&l, t->sp, kind_name(kind), t->name) != 0)
+        return CLAIM_GONE;
+    do
+        r = claim_key(t, l.dir, kind);
+    while (r == CLAIM_GONE && levels_next(&l));
+    return r;
+}
+
+/* The queue manager may have moved it on, even while we look. */
+static enum claim_result look_everywhere(struct taking *t, const char *path, int kind, bool elsewhere)
+{
+    static const int order[] = { PF_INCOMING, PF_ACTIVE, PF_DEFERRED, PF_HOLD, PF_CORRUPT };
+    enum claim_result r = CLAIM_GONE;
+    size_t dir;
+
+    for (unsigned round = 0; round < ROUNDS && r == CLAIM_GONE; round++) {
+        if (spool_dir(t->sp, path, &dir) == 0)
+            r = claim_key(t, dir, kind);
+        for (size_t i = 0; elsewhere && r == CLAIM_GONE && i < sizeof(order) / sizeof(order[0]); i++)
+            r = claim_in_queue(t, order[i]);
+    }
+    return r;
+}
+
+static bool add_log(struct taking *t, size_t dir, uint8_t role)
+{
+    struct stat st;
+    enum file_result found = file_stat(t->sp->dirs[dir].fd, t->name, &st);
+
+    if (found == FILE_GONE || t->c->n == CLAIM_PARTS_MAX)
+        return true;
+    if (found != FILE_OK) {
+        answer(t, CLAIM_REFUSED, "%s/%s: %s", t->sp->dirs[dir].path, t->name, file_result_text(found));
+        return false;
+    }
+    if (!sound(t, dir, &st, false))
+        return false;
+    add_part(t, dir, role, &st);
+    return true;
+}
+
+/* Logs are named like the message; hashed or not is a setting of each log directory's own. */
+static bool add_logs(struct taking *t)
+{
+    for (size_t i = 0; i < LOGS; i++) {
+        struct levels l;
+
+        if (levels_begin(&l, t->sp, logs[i].name, t->name) != 0)
+            continue;
+        do
+            if (!add_log(t, l.dir, logs[i].role))
+                return false;
+        while (levels_next(&l));
+    }
+    return true;
+}
+
+static enum claim_result claim(struct spool *sp, const struct ref *ref, dev_t dev, ino_t ino, unsigned flags, struct claim *c)
+{
+    const struct entry *key = &ref->entries[0];
+    struct taking t = { .sp = sp, .c = c, .name = key->name, .dev = dev, .ino = ino, .flags = flags };
+    const char *path = sp->dirs[key->dir].path;
+    int kind = kind_of(path);
+    enum claim_result r;
+
+    c->lock = c->lock2 = -1;
+    c->n = 0;
+    c->why[0] = '\0';
+    if (kind < 0 || kind == ROLE_TRACE || postfix_queues[kind].log || !postfix_id_name(key->name, strlen(key->name)))
+        return answer(&t, CLAIM_REFUSED, "is no queue file");
+    /* Of two messages with one id only the inode tells which one is meant. */
+    r = look_everywhere(&t, path, kind, !(flags & CLAIM_UNLOCKED) && (ino != 0 || !ref->twin));
+    if (r == CLAIM_GONE)
+        return t.other ? answer(&t, CLAIM_OTHER, "the id belongs to another message now")
+                       : answer(&t, CLAIM_GONE, "is not in the queue any more");
+    if (r != CLAIM_OK)
+        return r;
+    /* What waits in the maildrop was never tried; of namesakes the logs are not told apart. */
+    if (c->parts[0].role != PF_MAILDROP && !ref->twin && !add_logs(&t)) {
+        claim_done(c);
+        return CLAIM_REFUSED;
+    }
+    return CLAIM_OK;
+}
+
+/* --- holding: what `postsuper -h` and `postsuper -H` do --- */
+
+static enum hold_result held_answer(struct held *out, enum hold_result result, const char *why)
+{
+    snprintf(out->why, sizeof(out->why), "%s", why);
+    return result;
+}
+
+/*
+ * A rename and nothing else, as postsuper does it: mode, times and logs stay. So a released message is tried at the next scan of the deferred queue
+ * after its time, and at once by `postqueue -f` or `postqueue -i`.
+ */
+static enum hold_result hold(struct spool *sp, const struct claim *c, struct bytes key, bool on, const char *reason, int64_t now, struct held *out)
+{
+    const struct piece *file = &c->parts[0];
+    int kind = file->role, error;
+
+    (void)key;
+    (void)reason;
+    (void)now;
+    out->rewritten = out->moved = out->move_first = out->touch = false;
+    out->why[0] = '\0';
+    if (kind == PF_CORRUPT || kind == PF_MAILDROP)
+        return held_answer(out, HOLD_REFUSED, kind == PF_CORRUPT ? "in the corrupt queue, from which Postfix delivers nothing"
+                                                                 : "in the maildrop: Postfix has not taken it in yet");
+    if (on == (kind == PF_HOLD))
+        return held_answer(out, HOLD_ALREADY, on ? "is on hold already" : "is not on hold");
+    /* Without the lock nothing is going to move, so nothing is made either. */
+    error = directory_for(sp, on ? PF_HOLD : PF_DEFERRED, file->name, c->lock >= 0, &out->dir);
+    if (error == ENOMEM)
+        return HOLD_NO_MEMORY;
+    if (error != 0) {
+        snprintf(out->why, sizeof(out->why), "directory %s: %s", on ? "hold" : "deferred", strerrordesc_np(error));
+        return HOLD_REFUSED;
+    }
+    out->moved = true;
+    snprintf(out->name, sizeof(out->name), "%s", file->name);
+    return HOLD_DO;
+}
+
+static bool hold_warning(const struct spool *sp, char out[256])
+{
+    (void)sp;
+    snprintf(out, 256, "a message's lifetime goes on while it is on hold: older than maximal_queue_lifetime (usually 5 days) when it is released, "
+                       "it is returned at its first failure");
+    return true;
+}
+
+/* --- the queue manager's memory --- */
+
+static bool read_text(int dirfd, const char *name, char *text, size_t size)
+{
+    int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, text, size - 1) : -1;
+
+    if (fd >= 0)
+        close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    return n > 0;
+}
+
+/* Its working directory is its queue; where that may not be asked (who is not root), being of the queue's owner has to do. */
+static bool works_here(int pid_dir, const struct stat *root, uid_t mail_owner)
+{
+    char text[4096];
+    unsigned long uid;
+    const char *at;
+    struct stat st;
+
+    if (fstatat(pid_dir, "cwd", &st, 0) == 0)
+        return st.st_dev == root->st_dev && st.st_ino == root->st_ino;
+    if (!read_text(pid_dir, "status", text, sizeof(text)))
+        return false;
+    at = strstr(text, "\nUid:");
+    return at && sscanf(at, "\nUid: %lu", &uid) == 1 && uid == mail_owner;
+}
+
+/* When the process began, in epoch seconds; INT64_MAX when it ended meanwhile. */
+static int64_t began(int pid_dir)
+{
+    enum { FIELD = 22 };        /* proc(5): starttime, counted from 1; after the name the third follows */
+    struct timespec real, boot;
+    unsigned long long ticks = 0;
+    char text[1024], *at;
+
+    if (!read_text(pid_dir, "stat", text, sizeof(text)) || !(at = strrchr(text, ')')))
+        return INT64_MAX;
+    for (unsigned field = 2; field < FIELD && at; field++)
+        at = strchr(at + 1, ' ');
+    if (!at || sscanf(at, "%llu", &ticks) != 1)
+        return INT64_MAX;
+    clock_gettime(CLOCK_REALTIME, &real);
+    clock_gettime(CLOCK_BOOTTIME, &boot);
+    return real.tv_sec - boot.tv_sec + (int64_t)(ticks / (unsigned long)sysconf(_SC_CLK_TCK));
+}
+
+/* The oldest queue manager of this spool; INT64_MAX: none runs. */
+static int64_t find_qmgr(const struct spool *sp)
+{
+    const struct postfix_spool *own = sp->own;
+    int64_t since = INT64_MAX;
+    struct stat root;
+    struct dirent *d;
+    DIR *proc = opendir("/proc");
+
+    while (proc && fstat(sp->fd, &root) == 0 && (d = readdir(proc)) != NULL) {
+        char comm[32];
+        int64_t t;
+        int fd;
+
+        if (d->d_name[0] < '1' || d->d_name[0] > '9' ||
+            (fd = openat(dirfd(proc), d->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+            continue;
+        if (read_text(fd, "comm", comm, sizeof(comm)) && (strcmp(comm, "qmgr\n") == 0 || strcmp(comm, "nqmgr\n") == 0) &&
+            works_here(fd, &root, own->mail_owner) && (t = began(fd)) < since)
+            since = t;
+        close(fd);
+    }
+    if (proc)
+        closedir(proc);
+    return since;
+}
+
+/* Asked once, if possible as root: who acts as the queue's owner cannot see what the queue manager works on. A later restart only makes it safer. */
+static int64_t qmgr_since(const struct spool *sp)
+{
+    struct postfix_spool *own = sp->own;
+
+    if (!own->qmgr_known) {
+        own->qmgr_since = find_qmgr(sp);
+        own->qmgr_known = true;
+    }
+    return own->qmgr_since;
+}
+
+static bool settled(struct spool *sp, const struct stat *st, char why[256])
+{
+    enum { BLUR = 2 };          /* seconds; of both clocks */
+
+    if (qmgr_since(sp) == INT64_MAX || qmgr_since(sp) > st->st_ctim.tv_sec + BLUR)
+        return true;
+    snprintf(why, 256, "Postfix's queue manager may still have it in memory, and would abort: first `postfix reload`");
+    return false;
+}
+
+/* --- bringing back --- */
+
+static bool vacant(struct spool *sp, const char *id, char why[256])
+{
+    static const int kinds[] = { PF_MAILDROP, PF_INCOMING, PF_ACTIVE, PF_DEFERRED, PF_HOLD, PF_CORRUPT };
+
+    if (strlen(id) < 2 || !postfix_id_name(id, strlen(id))) {
+        snprintf(why, 256, "its name is no queue id");
+        return false;
+    }
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        struct levels l;
+        struct stat st;
+        int error = levels_begin(&l, sp, kind_name(kinds[i]), id);
+
+        if (error == ENOENT)
+            continue;
+        if (error != 0) {
+            snprintf(why, 256, "directory %s: %s", kind_name(kinds[i]), strerrordesc_np(error));
+            return false;
+        }
+        do {
+            if (file_stat(sp->dirs[l.dir].fd, id, &st) != FILE_GONE) {
+                snprintf(why, 256, "%s/%.100s exists", l.path, id);
+                return false;
+            }
+        } while (levels_next(&l));
+    }
+    return true;
+}
+
+/* The same queue, at the depth that it has now. What was in active becomes deferred, as the queue manager itself would leave it. */
+static bool place(struct spool *sp, const struct piece *part, const char *dir_path, char dir[256], char name[NAME_MAX + 1], char why[256])
+{
+    int kind = kind_of(dir_path);
+    char path[PATH_SIZE];
+
+    if (kind < 0 || !postfix_id_name(part->name, strlen(part->name))) {
+        snprintf(why, 256, "%.100s/%.100s is no place of Postfix's", dir_path, part->name);
+        return false;
+    }
+    if (kind == PF_ACTIVE) {
+        if (!settled(sp, &part->st, why))
+            return false;
+        kind = PF_DEFERRED;
+    }
+    path_for(sp, kind, part->name, path);
+    snprintf(dir, 256, "%s", path);
+    snprintf(name, NAME_MAX + 1, "%s", part->name);
+    return true;
+}
+
+/*
+ * Short ids are microseconds (five hexadecimal digits) and the inode; when the inode differs, the next `postfix start` or `postsuper -s` renames the
+ * file to the new one. Long ids it leaves alone.
+ */
+static bool new_id(struct spool *sp, const char *id, const struct stat *st, char out[64])
+{
+    enum { MICROSECONDS = 5 };
+    struct bytes text = bytes_from(id, strlen(id));
+    int64_t seconds, usec;
+
+    (void)sp;
+    if (postfix_long_id(text, &seconds, &usec) || text.n <= MICROSECONDS)
+        return false;
+    snprintf(out, 64, "%.*s%lX", (int)MICROSECONDS, id, (unsigned long)st->st_ino);
+    return strcmp(out, id) != 0;
+}
+
+/* A complete file appears by one rename; nobody locks it for that. */
+static int lock_part(const struct piece *part, int fd)
+{
+    (void)part;
+    (void)fd;
+    return 0;
+}
+
+/* --- who works, and what comes of it --- */
+
+/* The owner of the queues is mail_owner; his group is in the passwd file, because Debian gives the directories to root's. */
+static int owner(const struct spool *sp, uid_t *uid, gid_t *gid)
+{
+    static const int kinds[] = { PF_DEFERRED, PF_INCOMING, PF_HOLD, PF_ACTIVE, PF_CORRUPT };
+
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        const struct passwd *pw;
+        struct stat st;
+
+        if (fstatat(sp->fd, kind_name(kinds[i]), &st, 0) < 0 || !S_ISDIR(st.st_mode))
+            continue;
+        pw = st.st_uid != 0 ? getpwuid(st.st_uid) : NULL;
+        *uid = st.st_uid;
+        *gid = pw ? pw->pw_gid : st.st_gid;
+        if (geteuid() == 0) {
+            ((struct postfix_spool *)sp->own)->mail_owner = st.st_uid;
+            qmgr_since(sp);
+        }
+        return 0;
+    }
+    return ENOENT;
+}
+
+static bool prospect(const struct spool *sp, const struct lq_record *r, int64_t now, char out[256])
+{
+    enum { LIFETIME = 5 };      /* days; maximal_queue_lifetime and bounce_queue_lifetime, unless set */
+    struct lq_str sender = lq_record_text(r, LQ_SENDER);
+    int64_t arrival;
+
+    (void)sp;
+    if (!lq_record_number(r, LQ_ARRIVAL_TIME, &arrival) || now - arrival < LIFETIME * A_DAY)
+        return false;
+    snprintf(out, 256, "%lld days old: %s at its first failure (%s is usually %d days)", (long long)((now - arrival) / A_DAY),
+             sender.p && sender.n == 0 ? "a bounce itself, will be dropped" : "will bounce",
+             sender.p && sender.n == 0 ? "bounce_queue_lifetime" : "maximal_queue_lifetime", (int)LIFETIME);
+    return true;
+}
+
+const struct lq_actor postfix_actor = {
+    .one_file = true,
+    .owner = owner,
+    .claim = claim,
+    .hold = hold,
+    .hold_warning = hold_warning,
+    .vacant = vacant,
+    .place = place,
+    .new_id = new_id,
+    .lock = lock_part,
+    .settled = settled,
+    .prospect = prospect,
+};
