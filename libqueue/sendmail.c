@@ -382,11 +382,9 @@ static void read_size(struct reading *rd)
     }
 }
 
-/* Who acts names directories that nobody listed; in one that is no queue directory sendmail has no messages. */
-static bool in_queue(struct reading *rd)
+/* Who acts may name any directory; in one that is no queue directory sendmail has no messages. */
+static bool in_queue(const struct reading *rd)
 {
-    if (sendmail_places(rd->spool)->count == 0 && sendmail_survey(rd->spool) != 0)
-        return false;
     for (uint32_t i = 0; i < rd->ref->count; i++)
         if (rd->spool->dirs[rd->ref->entries[i].dir].tag == SPOOL_TAG_NONE)
             return false;

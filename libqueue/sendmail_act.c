@@ -450,7 +450,7 @@ static enum claim_result claim(struct spool *sp, const struct ref *ref, dev_t de
     if (ref->count == 0 || !id_is_fine(&ref->entries[0]))
         return refuse(c, "its name is no message's");
     s.id = (struct lq_str){ ref->entries[0].id, ref->entries[0].id_len };
-    error = sendmail_survey(sp);
+    error = sendmail_open_xf(sp);
     if (error)
         return refuse(c, "the queue directories cannot be read: %s", error_text(error));
     for (int i = 0; i < TRIES && again; i++)
@@ -528,7 +528,7 @@ static bool vacant(struct spool *sp, const char *id, char why[256])
         snprintf(why, 256, "its name is no message's");
         return false;
     }
-    error = sendmail_survey(sp);
+    error = sendmail_open_xf(sp);
     if (error == 0) {
         search(&s, ROLE_QF, ROLE_DF);
         error = s.error;
@@ -575,7 +575,7 @@ static bool todays_dir(struct spool *sp, unsigned role, const char *dir_path, si
 
 static bool place(struct spool *sp, const struct piece *part, const char *dir_path, char dir[256], char name[NAME_MAX + 1], char why[256])
 {
-    int error = sendmail_survey(sp);
+    int error = sendmail_open_xf(sp);
     size_t index;
 
     if (error == 0 && spool_dir(sp, dir_path, &index) != 0 && !todays_dir(sp, part->role, dir_path, &index))

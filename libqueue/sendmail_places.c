@@ -193,20 +193,14 @@ int sendmail_open(struct spool *sp, const char *const *cf_files, struct lq_error
     return LQ_OK;
 }
 
-static void forget_homes(struct sendmail_places *own)
-{
-    for (size_t i = 0; i < own->count; i++)
-        free(own->homes[i].path);
-    own->count = 0;
-}
-
 void sendmail_close(struct spool *sp)
 {
     struct sendmail_places *own = sp->own;
 
     if (!own)
         return;
-    forget_homes(own);
+    for (size_t i = 0; i < own->count; i++)
+        free(own->homes[i].path);
     free(own->homes);
     sendmail_cf_done(&own->cf);
     free(own);
@@ -221,7 +215,6 @@ struct walk {
     size_t dir;
     enum sendmail_kind kind;
     unsigned type_dirs;         /* seen in this home: 1 << kind */
-    bool survey;                /* only the directories matter */
     bool failed;
 };
 
@@ -267,7 +260,7 @@ static bool see_home(struct walk *w, const char *name, unsigned char type)
     if (own->count < HOMES_MAX)
         return add_home(own, home->path, name, home->depth + 1,
                         is_link(w->sp->dirs[w->dir].fd, name, type));
-    if (!own->too_many && !w->survey)
+    if (!own->too_many)
         spool_trouble(w->sp, "%s: more than %d directories; the others were not looked at",
                       w->sp->root, (int)HOMES_MAX);
     own->too_many = true;
@@ -302,7 +295,7 @@ static int see(void *ctx, const char *name, size_t len, unsigned char type)
         w->failed = !see_dir(w, name, type);
         ours = ours && (w->kind != KIND_HOME || usual_id(name + 2, len - 2));
     }
-    if (!w->failed && ours && !w->survey) {
+    if (!w->failed && ours) {
         sendmail_places(w->sp)->files++;
         w->failed = !listing_add(w->sp, w->dir, name, 2, len - 2, (uint8_t)role);
     }
@@ -334,30 +327,6 @@ static bool walked_before(struct sendmail_places *own, struct sendmail_home *hom
     return false;
 }
 
-/* What records of messages in it say. */
-static bool name_dir(struct spool_dir *dir, const char *queue_name, unsigned tag)
-{
-    char *name = strdup(queue_name);
-
-    if (!name)
-        return false;
-    free((char *)dir->queue_name);
-    dir->queue_name = name;
-    dir->tag = tag;
-    return true;
-}
-
-/* Who surveys may have opened some directories before, and hears of troubles by errno. */
-static enum file_result open_dir(struct walk *w, const char *path, const char *queue_name, unsigned tag)
-{
-    if (!w->survey)
-        return spool_add_dir(w->sp, path, queue_name, tag, &w->dir);
-    errno = spool_dir(w->sp, path, &w->dir);
-    if (errno != 0)
-        return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? FILE_GONE : FILE_FAILED;
-    return name_dir(&w->sp->dirs[w->dir], queue_name, tag) ? FILE_OK : FILE_FAILED;
-}
-
 static enum file_result walk_dir(struct walk *w, const char *path, enum sendmail_kind kind)
 {
     struct sendmail_places *own = sendmail_places(w->sp);
@@ -365,7 +334,8 @@ static enum file_result walk_dir(struct walk *w, const char *path, enum sendmail
     enum file_result r;
 
     w->kind = kind;
-    r = open_dir(w, path, group_name(own, home->path), (unsigned)(w->home * KIND_COUNT + kind));
+    r = spool_add_dir(w->sp, path, group_name(own, home->path),
+                      (unsigned)(w->home * KIND_COUNT + kind), &w->dir);
     if (r != FILE_OK)
         return r;
     if (kind == KIND_HOME && walked_before(own, home, w->sp->dirs[w->dir].fd))
@@ -373,19 +343,19 @@ static enum file_result walk_dir(struct walk *w, const char *path, enum sendmail
     home->dirs[kind] = w->dir;
     home->has[kind] = true;
     r = file_each(w->sp->dirs[w->dir].fd, see, w);
-    if (r != FILE_OK && !w->survey)
+    if (r != FILE_OK)
         spool_trouble(w->sp, "cannot read directory %s/%s: %s", w->sp->root, path,
                       file_result_text(r));
     return r;
 }
 
-static enum file_result walk_home(struct spool *sp, size_t i, bool survey, bool *failed)
+static enum file_result walk_home(struct spool *sp, size_t i, bool *failed)
 {
     static const struct {
         const char *name;
         enum sendmail_kind kind;
     } types[] = { { "qf", KIND_QF }, { "df", KIND_DF } };
-    struct walk w = { .sp = sp, .home = i, .survey = survey };
+    struct walk w = { .sp = sp, .home = i };
     enum file_result r;
 
     sendmail_places(sp)->homes[i].walked = true;
@@ -437,7 +407,7 @@ int sendmail_list(struct spool *sp, unsigned sections, struct lq_error *err)
     (void)sections;
     if (!add_home(own, "", "", 0, false))
         return error_memory(err);
-    r = walk_home(sp, 0, false, &failed);
+    r = walk_home(sp, 0, &failed);
     if (r == FILE_DENIED)
         return file_denied(sp->fd, "", sp->root, err);
     if (r != FILE_OK)
@@ -445,7 +415,7 @@ int sendmail_list(struct spool *sp, unsigned sections, struct lq_error *err)
     while (!failed && (home = next_home(own)) != NULL) {
         size_t i = (size_t)(home - own->homes);
 
-        r = walk_home(sp, i, false, &failed);
+        r = walk_home(sp, i, &failed);
         own->readable += r == FILE_OK;
         denied = r == FILE_DENIED ? i : denied;
     }
@@ -456,22 +426,7 @@ int sendmail_list(struct spool *sp, unsigned sections, struct lq_error *err)
     return LQ_OK;
 }
 
-/* --- survey --- */
-
-/* Homes that nobody listed: their directories only. 0 or errno. */
-static int find_homes(struct spool *sp)
-{
-    struct sendmail_places *own = sp->own;
-    struct sendmail_home *home;
-    bool failed = false;
-
-    if (!add_home(own, "", "", 0, false))
-        return ENOMEM;
-    while (!failed && (home = next_home(own)) != NULL)
-        if (walk_home(sp, (size_t)(home - own->homes), true, &failed) == FILE_FAILED)
-            return errno ? errno : EIO;
-    return failed ? ENOMEM : 0;
-}
+/* --- for acting --- */
 
 /* Listing leaves transcripts aside; who acts does not. */
 static int find_xf(struct spool *sp, struct sendmail_home *home)
@@ -488,22 +443,17 @@ static int find_xf(struct spool *sp, struct sendmail_home *home)
     return error == ENOENT || error == ENOTDIR || error == ELOOP ? 0 : error;
 }
 
-int sendmail_survey(struct spool *sp)
+int sendmail_open_xf(struct spool *sp)
 {
     struct sendmail_places *own = sp->own;
     int error = 0;
 
-    if (own->surveyed)
+    if (own->xf_open)
         return 0;
-    if (own->count == 0) {
-        error = find_homes(sp);
-        if (error != 0)
-            forget_homes(own);
-    }
     for (size_t i = 0; i < own->count && error == 0; i++)
         if (own->homes[i].has[KIND_HOME])
             error = find_xf(sp, &own->homes[i]);
-    own->surveyed = error == 0;
+    own->xf_open = error == 0;
     return error;
 }
 

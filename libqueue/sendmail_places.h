@@ -34,7 +34,7 @@ struct sendmail_home {
     ino_t ino;
     size_t dirs[KIND_COUNT];    /* indexes into spool->dirs */
     bool has[KIND_COUNT];
-    size_t xf;                  /* the same for xf/; dirs[KIND_HOME] without one. Known once surveyed */
+    size_t xf;                  /* the same for xf/; dirs[KIND_HOME] without one. Known after sendmail_open_xf() */
 };
 
 struct sendmail_places {        /* spool->own */
@@ -45,7 +45,7 @@ struct sendmail_places {        /* spool->own */
     bool too_many;
     struct sendmail_cf cf;
     bool configured;            /* cf is about this spool */
-    bool surveyed;
+    bool xf_open;
 };
 
 /* Members of the back end. */
@@ -70,12 +70,9 @@ static inline bool sendmail_is_control(const struct entry *e)
     return e->role <= ROLE_LOST;
 }
 
-/*
- * Make sure that all homes are known, opened and tagged, whether the spool was listed or not: who acts on a message looks for its id
- * everywhere. 0 or errno.
- */
-int sendmail_survey(struct spool *sp);
-/* The directory where sendmail keeps files of this role; the home was surveyed. */
+/* Open the directories that only acting asks for, those of transcripts; the others were listed. 0 or errno. */
+int sendmail_open_xf(struct spool *sp);
+/* The directory where sendmail keeps files of this role. */
 size_t sendmail_dir_for(const struct sendmail_home *home, unsigned role);
 /* The home that a control file in `home` with this d record (NULL: none) has its body in; false when there is no such home. */
 bool sendmail_df_home(const struct sendmail_places *own, const char *d, size_t *home);
