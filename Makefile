@@ -72,7 +72,7 @@ CMDLIB   := $(B)/obj/cmd/common.a
 SBIN   := $(COMMANDS:%=$(B)/sbin/%)
 STATIC := $(COMMANDS:%=$(B)/static/%)
 UNIT   := $(UNIT_SRC:tests/unit/%.c=$(B)/unit/%)
-TOOLS  := $(TOOL_SRC:tests/%.c=$(B)/tests/%) $(B)/tests/mkspool
+TOOLS  := $(TOOL_SRC:tests/%.c=$(B)/tests/%) $(B)/tests/mkspool $(B)/tests/faults.so $(B)/tests/moves
 FUZZ   := $(FUZZ_SRC:tests/fuzz/%.c=build/fuzz/%)
 
 ifeq ($(V),)
@@ -167,6 +167,18 @@ $(B)/tests/mkspool: $(call obj,$(SPOOL_SRC))
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(MQ_LDFLAGS) -o $@ $^
 
+# What breaks the commands' calls (tests/faults), and what shows that it finds mistakes: moves over the library's own file calls.
+# The first defines both open and open64, so it cannot be told that they are one.
+$(B)/obj/tests/faults/faults.o: EXTRA_CFLAGS = -U_FILE_OFFSET_BITS -U_TIME_BITS
+$(B)/tests/faults.so: $(B)/obj/tests/faults/faults.o
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) -shared $(CFLAGS) $(LDFLAGS) $(MQ_LDFLAGS) -o $@ $<
+
+$(B)/obj/tests/faults/moves.o: INCLUDES = -Ilibqueue
+$(B)/tests/moves: $(B)/obj/tests/faults/moves.o $(ARCHIVE)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(MQ_LDFLAGS) -o $@ $< $(ARCHIVE) $(PKG_LIBS)
+
 # --- fuzzing: clang, everything in build/fuzz ------------------------------------------------
 
 CLANG   ?= clang
@@ -205,6 +217,10 @@ testprograms: all unit tools
 
 check:
 	+@scripts/run-tests $(if $(ONLY),--only "$(ONLY)") $(STAGES)
+
+# Every call of every scenario, broken in every way.
+check-faults: all tools
+	tests/faults/run $(FAULTS_FLAGS)
 
 check-live: all tools
 	tests/live/run $(SUITES:%=--suite %)
@@ -270,6 +286,7 @@ help:
 	@echo 'static      the commands as single files without dependencies, in build/static'
 	@echo 'check       build with -Werror, unit and cli tests, sanitizers, short fuzzing, lint'
 	@echo '            (with SAN=address,undefined or SAN=thread: that build alone)'
+	@echo 'check-faults acting commands broken at every call (check tries some; FAULTS_FLAGS="--only *exim*")'
 	@echo 'check-live  real MTAs in throw-away rooms, as root (SUITES="bookworm trixie")'
 	@echo 'fuzz        fuzz every parser longer (FUZZ_SECONDS=600 each, FUZZ_JOBS=1)'
 	@echo 'cov         line coverage of the tests, and of the fuzzers'"'"' corpora'
@@ -282,10 +299,10 @@ help:
 	@echo 'WERROR=1, CC=clang, CFLAGS=, SAN=, V=1 change how it is built'
 
 FORCE:
-.PHONY: all lib commands unit tools static fuzzers replays fuzz testprograms check check-live bench cov \
+.PHONY: all lib commands unit tools static fuzzers replays fuzz testprograms check check-faults check-live bench cov \
         lint demo install uninstall dist clean version help FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 
--include $(patsubst %.o,%.d,$(call obj,$(LIB_SRC) $(CMD_MAIN) $(CMD_SRC) $(UNIT_SRC) $(TOOL_SRC) $(SPOOL_SRC)))
+-include $(patsubst %.o,%.d,$(call obj,$(LIB_SRC) $(CMD_MAIN) $(CMD_SRC) $(UNIT_SRC) $(TOOL_SRC) $(SPOOL_SRC) $(wildcard tests/faults/*.c)))
 -include $(wildcard build/fuzz/obj/*/*.d build/fuzz/obj/tests/fuzz/*.d)

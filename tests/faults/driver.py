@@ -1,0 +1,297 @@
+"""Breaks one command at each of its calls, in every way, and looks at what is left.
+
+A scenario says how to prepare a small world, what to run, what to run for recovery, and what must be true afterwards.  Here it is run
+once undisturbed, to count its calls, and then once for each cell: a call and a way to break it.  The world is put back to its
+beginning after each cell, with the same inodes.  Knows nothing of mail; what does is in mail.py.
+"""
+
+import errno
+import os
+import random
+import shutil
+import signal
+import struct
+import subprocess
+import tempfile
+import time
+
+import shadow
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+SRC = os.path.dirname(os.path.dirname(HERE))
+TIMEOUT = 60
+
+ERRNOS = ("ENOSPC", "EIO", "EACCES", "EINTR", "ENOENT")
+
+# The ways of a group of cells. Each is tried at every call.
+WAYS = {
+    "errno": [("errno", e) for e in ERRNOS],
+    "kill": [("kill", "before"), ("kill", "after")],
+    "power": [("power", "synced"), ("power", "lists"), ("power", "mixed 1"), ("power", "mixed 2")],
+    "full": [("from", "ENOSPC"), ("from", "EROFS")],
+}
+
+
+class Trouble(Exception):
+    """The scenario or the machinery does not work at all."""
+
+
+class World:
+    """Directories of one test: `here` and, on another file system, `there`, which the shadow watches."""
+
+    def __init__(self, build, base, far):
+        self.build = build
+        self.home = tempfile.mkdtemp(prefix="faults-", dir=base)
+        self.away = tempfile.mkdtemp(prefix="faults-", dir=far)
+        self.here, self.there = os.path.join(self.home, "here"), os.path.join(self.away, "there")
+        self.state, self.trace = os.path.join(self.home, "state"), os.path.join(self.home, "trace")
+        os.chmod(self.home, 0o755)
+        os.chmod(self.away, 0o755)
+        os.mkdir(self.here)
+        os.mkdir(self.there)
+        self.shadow = shadow.Shadow(os.path.join(self.home, "shadow"), [self.here, self.there],
+                                    [os.path.join(self.home, "graves"), os.path.join(self.away, "graves")])
+
+    def close(self):
+        shutil.rmtree(self.home)
+        shutil.rmtree(self.away)
+
+    def clear(self):
+        for root in (self.here, self.there):
+            shutil.rmtree(root)
+            os.mkdir(root)
+
+    def program(self, name):
+        return os.path.join(self.build, name)
+
+    def run(self, argv, faults=None, watched=True):
+        """Runs to the end. faults: FAULT_… of this run. (status, calls, what it said)"""
+        with open(self.state, "wb") as f:
+            f.write(bytes(8))
+        os.chmod(self.state, 0o666)
+        with open(self.trace, "w"):
+            pass
+        os.chmod(self.trace, 0o666)
+        env = {"PATH": os.environ["PATH"], "HOME": "/", "TZ": "UTC", "LC_ALL": "C.UTF-8"}
+        if watched:
+            env.update(self.shadow.environment(), LD_PRELOAD=self.program("tests/faults.so"), FAULT_STATE=self.state,
+                       FAULT_TRACE=self.trace)
+            env.update(faults or {})
+        p = subprocess.Popen(argv, env=env, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                             start_new_session=True)
+        try:
+            out = p.communicate(timeout=TIMEOUT)[0]
+        except subprocess.TimeoutExpired:
+            os.killpg(p.pid, signal.SIGKILL)
+            p.communicate()
+            return "timeout", self.calls(), ""
+        return p.returncode, self.calls(), out.decode("utf-8", "replace")
+
+    def calls(self):
+        with open(self.state, "rb") as f:
+            return struct.unpack("Q", f.read(8))[0]
+
+    def call_text(self, n):
+        with open(self.trace, errors="replace") as f:
+            for line in f:
+                if line.startswith("%d " % n):
+                    return line.strip().replace(self.home + "/", "").replace(self.away + "/", "")
+        return "%d ?" % n
+
+
+class Scenario:
+    """What is tested. Subclasses fill in the rest."""
+
+    name = "?"
+    groups = ("errno", "kill", "power", "full")
+
+    def prepare(self, world):
+        raise NotImplementedError
+
+    def argv(self, world):
+        raise NotImplementedError
+
+    def recover(self, world):
+        """The command that mends, or None."""
+        raise NotImplementedError
+
+    def look(self, world):
+        """What is there, before the run."""
+        raise NotImplementedError
+
+    def complaints(self, world, before, end, finished):
+        """What is wrong after recovery, as sentences. end: look() after an undisturbed run; finished: the command said that all was done."""
+        raise NotImplementedError
+
+    def quiet(self, text):
+        """Whether recover said that it had found nothing."""
+        return text == ""
+
+    def done(self, status):
+        return status == 0
+
+    def test(self, world, tally, budget):
+        """All of it, or as many cells as budget seconds allow; one line for each group."""
+        try:
+            bench = Bench(self, world)
+        except Trouble as e:
+            tally.bad("faults " + self.name, [str(e)])
+            return
+        rows = [Row(bench, group) for group in self.groups]
+        run_rows(rows, budget)
+        for row in rows:
+            row.report(tally)
+
+
+def settings(way, n):
+    kind, what = way
+    if kind == "errno":
+        return {"FAULT_AT": str(n), "FAULT_ERRNO": str(getattr(errno, what))}
+    if kind == "kill":
+        return {"FAULT_AT": str(n), "FAULT_KILL": what}
+    if kind == "power":
+        return {"FAULT_AT": str(n), "FAULT_KILL": "before"}
+    return {"FAULT_FROM": str(n), "FAULT_ERRNO": str(getattr(errno, what)), "FAULT_GROWING": "1" if what == "ENOSPC" else "0"}
+
+
+def spread(n):
+    """1..n so that each beginning of the list is spread evenly: for whom time ends early."""
+    order, step = [], 1
+    while step < n:
+        step *= 2
+    seen = set()
+    while step >= 1:
+        for i in range(n, 0, -step):
+            if i not in seen:
+                seen.add(i)
+                order.append(i)
+        step //= 2
+    return order
+
+
+class Bench:
+    """A scenario in its world, ready to be broken again and again."""
+
+    def __init__(self, scenario, world):
+        self.scenario, self.world = scenario, world
+        self._begin()
+        status, self.total, said = world.run(scenario.argv(world))
+        if not scenario.done(status) or self.total == 0:
+            raise Trouble("%s: undisturbed: status %s, %d calls: %s" % (scenario.name, status, self.total, said))
+        self.end = scenario.look(world)
+        wrong = self._judge(True, {})
+        if wrong:
+            raise Trouble("%s: undisturbed: %s" % (scenario.name, "; ".join(wrong)))
+        world.shadow.rewind()
+
+    def _begin(self):
+        self.world.clear()
+        self.scenario.prepare(self.world)
+        self.world.shadow.begin()
+        self.before = self.scenario.look(self.world)
+
+    def _recover(self, faults=None):
+        """(complaints, what it said)"""
+        argv = self.scenario.recover(self.world)
+        if argv is None:
+            return [], ""
+        self.world.shadow.forget()
+        status, _, said = self.world.run(argv, faults)
+        if faults and isinstance(status, int) and status >= 0:
+            return [], said
+        return ([] if self.scenario.done(status) else ["recover ends with %s: %s" % (status, said.strip())]), said
+
+    def _judge(self, finished, first):
+        """Recover, look; recover again, which must find nothing. first: faults of a recovery that comes before."""
+        wrong = []
+        if first:
+            wrong += self._recover(first)[0]
+        found, said = self._recover()
+        wrong += found
+        wrong += self.scenario.complaints(self.world, self.before, self.end, finished)
+        found, again = self._recover()
+        wrong += found
+        if not self.scenario.quiet(again):
+            wrong.append("the second recover still found something: " + again.strip())
+        if wrong:
+            wrong.append("the first recover said: " + (said.strip() or "nothing"))
+        return wrong
+
+    def cell(self, way, n):
+        """None, or why this cell fails."""
+        kind, what = way
+        status, _, said = self.world.run(self.scenario.argv(self.world), settings(way, n))
+        call = self.world.call_text(n)
+        killed = kind in ("kill", "power")
+        wrong = []
+        if killed and status != -signal.SIGKILL:
+            wrong.append("not killed: status %s (fewer calls than when undisturbed?)" % status)
+        if not killed and (status == "timeout" or status < 0):
+            wrong.append("the command died: %s" % status)
+        if kind == "power":
+            self.world.shadow.power_failure(what.split()[0], random.Random("%s %s %d" % (self.scenario.name, what, n)))
+        first = settings(way, 1) if kind == "from" else {}
+        wrong += self._judge(not killed and self.scenario.done(status), first)
+        self._back()
+        if not wrong:
+            return None
+        return "%s %s at call %s\n        %s\n        the command said (%s): %s" % (
+            kind, what, call, "\n        ".join(wrong), status, said.strip())
+
+    def _back(self):
+        try:
+            self.world.shadow.rewind()
+        except shadow.Lost:
+            self._begin()
+
+
+class Tally:
+    """What a scenario's test found, as lines like those of the other tests."""
+
+    def __init__(self):
+        self.passed = self.failed = 0
+        self.lines = []
+
+    def ok(self, text):
+        self.passed += 1
+        self.lines.append("ok    " + text)
+
+    def bad(self, text, why=()):
+        self.failed += 1
+        self.lines.append("FAIL  " + text)
+        self.lines += ["    | " + line for sentence in why for line in sentence.split("\n")]
+
+
+class Row:
+    """The cells of a scenario and a group, with what became of them."""
+
+    def __init__(self, bench, group):
+        self.bench, self.group = bench, group
+        self.todo = [(way, n) for n in spread(bench.total) for way in WAYS[group]]
+        self.size, self.tried, self.failures = len(self.todo), 0, []
+
+    def step(self):
+        way, n = self.todo.pop(0)
+        self.tried += 1
+        why = self.bench.cell(way, n)
+        if why:
+            self.failures.append(why)
+
+    def report(self, tally):
+        cells = "%d cells" % self.size if self.tried == self.size else "%d of %d cells" % (self.tried, self.size)
+        text = "faults %s: %s (%s, %d calls)" % (self.bench.scenario.name, self.group, cells, self.bench.total)
+        if self.failures:
+            tally.bad("%s: %d broke" % (text, len(self.failures)), self.failures[:5])
+        else:
+            tally.ok(text)
+
+
+def run_rows(rows, budget):
+    """In turns, so that each row gets as many cells as the others, and at least one."""
+    deadline = time.monotonic() + budget if budget else None
+    while any(row.todo for row in rows):
+        for row in rows:
+            if row.todo:
+                row.step()
+        if deadline is not None and time.monotonic() >= deadline:
+            return
