@@ -1,103 +1,27 @@
 /*
  * Sendmail control files (qf, hf, Qf, tf) of every queue version, V0 (8.6) to V8 (8.13 to 8.18).
  *
- * Knows records and what sendmail would do with each; leaves to sendmail.c where files are and what
- * state the message is in. Facts: Sendmail 8.17 and 8.18 (queue.c, srvrsmtp.c) and the Operations
- * Guide's appendix on queue files, tried with 8.17.1 and 8.18.1.
+ * Knows records and what sendmail would do with each; leaves headers to sendmail_headers.c, who
+ * brought the message to sendmail_origin.c, and to sendmail.c where files are and what state the
+ * message is in. Facts: Sendmail 8.17 and 8.18 (queue.c, srvrsmtp.c) and the Operations Guide's
+ * appendix on queue files, tried with 8.17.1 and 8.18.1.
  */
-#include "sendmail.h"
+#include "sendmail_parse.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "addr.h"
-#include "header.h"
 #include "reason.h"
 
-#define FIELD(name) LQ_FIELD_BIT(LQ_##name)
-#define WANT_HEADERS                                                                               \
-    (FIELD(SUBJECT) | FIELD(FROM) | FIELD(TO) | FIELD(MESSAGE_ID) | FIELD(DATE) |                  \
-     FIELD(RECEIVED) | FIELD(DATA_SIZE))
 #define WANT_LIST (FIELD(RECIPIENTS) | FIELD(RECIPIENT))
 #define WANT_REASON (FIELD(REASON) | FIELD(REASON_CLASS))
-#define WANT_MACROS                                                                                \
-    (FIELD(CLIENT_ADDRESS) | FIELD(CLIENT_PORT) | FIELD(CLIENT_NAME) | FIELD(HELO_NAME) |          \
-     FIELD(PROTOCOL_NAME) | FIELD(AUTH_USER) | FIELD(AUTH_METHOD) | FIELD(LOCAL_USER) |            \
-     FIELD(FLAGS))
 
-enum {
-    VERSION_MAX = 8,            /* 8.13 to 8.18 */
-    NUMBER_BITS = 53            /* larger numbers are not exact everywhere that reads our output */
-};
-
-enum macro {
-    MACRO_PEER,
-    MACRO_PROTOCOL,
-    MACRO_HELO,
-    MACRO_ADDR,
-    MACRO_PORT,
-    MACRO_NAME,
-    MACRO_AUTHEN,
-    MACRO_AUTH_TYPE,
-    MACRO_COUNT
-};
-
-static const struct bytes macro_names[MACRO_COUNT] = {
-    [MACRO_PEER] = { (const unsigned char *)"_", 1 },
-    [MACRO_PROTOCOL] = { (const unsigned char *)"r", 1 },
-    [MACRO_HELO] = { (const unsigned char *)"s", 1 },
-    [MACRO_ADDR] = { (const unsigned char *)"{client_addr}", 13 },
-    [MACRO_PORT] = { (const unsigned char *)"{client_port}", 13 },
-    [MACRO_NAME] = { (const unsigned char *)"{client_name}", 13 },
-    [MACRO_AUTHEN] = { (const unsigned char *)"{auth_authen}", 13 },
-    [MACRO_AUTH_TYPE] = { (const unsigned char *)"{auth_type}", 11 },
-};
-
-/* Records that belong to the next R wait in `pending` until it comes. */
-enum waiting { WAIT_STATUS, WAIT_ORCPT, WAIT_FINAL, WAIT_COUNT };
-
-struct span {
-    size_t at, n;
-    bool set;
-};
-
-/* Header fields of the record that come from one header; its unconditional form wins over `?x?`. */
-enum { SINGLE_COUNT = 5 };
-static const struct single {
-    const char *name;
-    size_t len;
-    enum lq_field field;
-} singles[SINGLE_COUNT] = {
-    { "subject", 7, LQ_SUBJECT }, { "from", 4, LQ_FROM }, { "to", 2, LQ_TO },
-    { "message-id", 10, LQ_MESSAGE_ID }, { "date", 4, LQ_DATE },
-};
-
-struct parse {
-    struct lq_record *rec;
-    const struct sendmail_input *in;
-    struct sendmail_control *out;
-    struct source *src;
-    uint64_t off, at;           /* where to read on; where the record in hand begins */
-    int64_t version;
-    bool version_seen, sender_seen, ended, nul_told, big_told;
-    bool header_seen;
-    bool header_early;          /* one came before the records that decide how it looks */
-    bool only_headers;          /* the second pass for such files */
-    uint32_t letters;           /* F flags a to z */
-    uint64_t recipients;
-    struct lq_str sender, alias, macros[MACRO_COUNT];
-    struct span waiting[WAIT_COUNT];
-    struct lq_str status, status_code;  /* of the recipient before: many share one text */
-    struct lq_str general, first;       /* M before S; the first M after it */
-    bool general_fits;          /* some recipient still has the same text as `general` */
-    bool conditional[SINGLE_COUNT], preferred[SINGLE_COUNT];
-    struct span prefer[SINGLE_COUNT];
-};
+enum { NUMBER_BITS = 53 };              /* larger numbers are not exact everywhere that reads our output */
 
 /* --- what is wrong --- */
 
-static void problem(struct parse *p, const char *what)
+void sendmail_problem(struct parse *p, const char *what)
 {
     record_problem(p->rec, "%s: offset %" PRIu64 ": %s", p->in->path, p->at, what);
 }
@@ -105,7 +29,7 @@ static void problem(struct parse *p, const char *what)
 /* Something of the envelope was not understood: what is missing now is unknown. */
 static void broken(struct parse *p, const char *what)
 {
-    problem(p, what);
+    sendmail_problem(p, what);
     record_broken(p->rec, SEC_CONTROL);
 }
 
@@ -206,16 +130,6 @@ static enum line_end next_record(struct parse *p, struct bytes *rec)
 
 /* --- values --- */
 
-static struct bytes view(struct lq_str s)
-{
-    return bytes_from(s.p, s.n);
-}
-
-static bool wanted(const struct parse *p, uint64_t fields)
-{
-    return p->in->want & fields;
-}
-
 /* Digits, maybe after a minus; anything else is a problem. */
 static bool take_number(struct parse *p, struct bytes v, int64_t *out)
 {
@@ -268,8 +182,7 @@ static int hex(unsigned char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* RFC 3461 xtext; what is no +HH stays as it is. */
-static void add_xtext(struct buf *out, struct bytes v)
+void sendmail_add_xtext(struct buf *out, struct bytes v)
 {
     for (size_t i = 0; i < v.n; i++) {
         if (v.p[i] == '+' && i + 2 < v.n && hex(v.p[i + 1]) >= 0 && hex(v.p[i + 2]) >= 0) {
@@ -292,21 +205,6 @@ static bool xtext_valid(struct bytes v)
     return true;
 }
 
-static bool flag_letter(const struct parse *p, char letter)
-{
-    return p->letters >> (letter - 'a') & 1;
-}
-
-/*
- * Bounces made here have the sender MAILER-DAEMON and the flag r; their envelope sender is null
- * (8.17).
- */
-static bool null_sender(const struct parse *p)
-{
-    return p->sender.n == 0 ||
-           (flag_letter(p, 'r') && bytes_ieq(view(p->sender), BYTES("MAILER-DAEMON")));
-}
-
 /* --- one function per record letter --- */
 
 static void take_version(struct parse *p, struct bytes v)
@@ -317,7 +215,7 @@ static void take_version(struct parse *p, struct bytes v)
     if (!take_number(p, v, &n))
         return;
     p->version = n;
-    if (n > VERSION_MAX)
+    if (n > SENDMAIL_VERSION_MAX)
         refuse(p, "queue version %" PRId64 " is newer than any that is known", n);
 }
 
@@ -449,19 +347,6 @@ static void take_flags(struct parse *p, struct bytes v)
             p->letters |= UINT32_C(1) << (v.p[i] - 'a');
 }
 
-static void take_macro(struct parse *p, struct bytes v)
-{
-    size_t n = v.n > 0 && v.p[0] == '{' ? bytes_find(v, '}') + 1 : 1;
-    struct bytes name = { v.p, n };
-
-    if (n > v.n || !wanted(p, WANT_MACROS))
-        return;
-    v = bytes_skip(v, n);
-    for (enum macro m = 0; m < MACRO_COUNT; m++)
-        if (bytes_eq(name, macro_names[m]))
-            p->macros[m] = record_copy(p->rec, v.p, v.n);
-}
-
 static void take_sender(struct parse *p, struct bytes v)
 {
     if (p->sender_seen)
@@ -530,7 +415,7 @@ static void set_original(struct parse *p, struct lq_recipient *rcpt)
     }
     if (p->waiting[WAIT_ORCPT].set) {
         buf_reset(decoded, RECORD_TEXT_MAX);
-        add_xtext(decoded, typed_address(waiting(p, WAIT_ORCPT)));
+        sendmail_add_xtext(decoded, typed_address(waiting(p, WAIT_ORCPT)));
         v = bytes_from(decoded->p, decoded->n);
         if (v.n > 0 && !bytes_eq(v, view(rcpt->address)))
             rcpt->orig_address = record_copy(p->rec, v.p, v.n);
@@ -604,137 +489,15 @@ static void take_nothing(struct parse *p, struct bytes v)
 static void take_experiment(struct parse *p, struct bytes v)
 {
     (void)v;
-    if (p->version >= VERSION_MAX)
+    if (p->version >= SENDMAIL_VERSION_MAX)
         refuse(p, "a record that sendmail 8.13 and later refuse");
-}
-
-/* --- headers --- */
-
-/* A byte that internal quoting is about: 0x80 to 0x9F, 0xFF. */
-static bool special(unsigned char c)
-{
-    return (c & 0xe0) == 0x80 || c == 0xff;
-}
-
-/* Most headers have no high bit at all: eight bytes at a time. */
-static size_t plain_length(struct bytes v, size_t i)
-{
-    uint64_t eight;
-
-    while (v.n - i >= sizeof(eight)) {
-        memcpy(&eight, v.p + i, sizeof(eight));
-        if (eight & UINT64_C(0x8080808080808080))
-            break;
-        i += sizeof(eight);
-    }
-    while (i < v.n && !special(v.p[i]))
-        i++;
-    return i;
-}
-
-/* Undo internal quoting at v.p[i]; answers where it ends. */
-static size_t add_special(struct parse *p, struct bytes v, size_t i)
-{
-    struct buf *out = p->in->headers;
-    unsigned char c = v.p[i++];
-    size_t n;
-
-    if (c == 0xff) {
-        if (i < v.n)
-            buf_add_char(out, (char)v.p[i++]);
-        return i;
-    }
-    if (c != 0x81 || i == v.n) {
-        /* Before V8 8-bit text was stored as it came; since then a bare byte is an operator. */
-        buf_add_char(out, p->version < VERSION_MAX ? (char)c : '?');
-        return i;
-    }
-    /*
-     * 0x81 begins the name of a macro that is expanded when the message is sent; ${g} is the
-     * sender.
-     */
-    n = v.p[i] == '{' ? bytes_find(bytes_skip(v, i), '}') + 1 : 1;
-    if (n > v.n - i)
-        n = v.n - i;
-    if (n == 1 && v.p[i] == 'g') {
-        if (!null_sender(p))
-            buf_add(out, p->sender.p, p->sender.n);
-    } else {
-        buf_add_char(out, '$');
-        buf_add(out, v.p + i, n);
-    }
-    return i + n;
-}
-
-static void add_decoded(struct parse *p, struct bytes v)
-{
-    for (size_t i = 0, end; i < v.n;) {
-        end = plain_length(v, i);
-        buf_add(p->in->headers, v.p + i, end - i);
-        i = end < v.n ? add_special(p, v, end) : end;
-    }
-}
-
-/* Remember an unconditional header that came after a conditional one of the same name. */
-static void prefer(struct parse *p, struct bytes name, bool conditional, size_t start)
-{
-    for (size_t i = 0; i < SINGLE_COUNT; i++) {
-        if (name.n != singles[i].len ||
-            !bytes_ieq(name, bytes_from(singles[i].name, singles[i].len)))
-            continue;
-        if (conditional) {
-            p->conditional[i] = true;
-        } else if (!p->preferred[i]) {
-            p->preferred[i] = true;
-            if (p->conditional[i])
-                p->prefer[i] = (struct span){ start, p->in->headers->n - start, true };
-        }
-    }
-}
-
-/*
- * A condition of mailer flags that no SMTP mailer of a stock configuration has: P marks Return-Path, which final delivery adds. The
- * message goes out without that header (watched, 8.17 and 8.18).
- */
-static bool for_final_delivery(struct bytes condition)
-{
-    return condition.n == 1 && condition.p[0] == 'P';
-}
-
-static void take_header(struct parse *p, struct bytes v)
-{
-    struct bytes rest = bytes_skip(v, 1), name;
-    size_t n, start = p->in->headers->n;
-    bool conditional = false;
-
-    p->header_seen = true;
-    if (v.n > 0 && v.p[0] == '?') {
-        n = bytes_find(rest, '?');
-        conditional = n > 0;
-        v = bytes_skip(rest, n + 1);
-        if (for_final_delivery(bytes_from(rest.p, n)))
-            return;
-    }
-    n = bytes_find(v, ':');
-    if (n == v.n) {
-        if (!p->only_headers)
-            problem(p, "header without a colon; sendmail drops it");
-        return;
-    }
-    name = bytes_trim(bytes_from(v.p, n));
-    if ((p->in->want != 0 && !wanted(p, WANT_HEADERS)) || bytes_ieq(name, BYTES("Full-Name")) ||
-        (flag_letter(p, 'b') && bytes_ieq(name, BYTES("Bcc"))))
-        return;
-    add_decoded(p, v);
-    buf_add_char(p->in->headers, '\n');
-    prefer(p, name, conditional, start);
 }
 
 /* --- the whole file --- */
 
 static void (*const takers[128])(struct parse *p, struct bytes value) = {
     ['!'] = take_nothing,
-    ['$'] = take_macro,
+    ['$'] = sendmail_take_macro,
     ['A'] = take_auth,
     ['B'] = take_body_type,
     ['C'] = take_controlling_user,
@@ -742,7 +505,7 @@ static void (*const takers[128])(struct parse *p, struct bytes value) = {
     ['E'] = take_nothing,
     ['F'] = take_flags,
     ['G'] = take_experiment,
-    ['H'] = take_header,
+    ['H'] = sendmail_take_header,
     ['I'] = take_nothing,
     ['K'] = take_last_attempt,
     ['L'] = take_nothing,
@@ -777,7 +540,7 @@ static void take(struct parse *p, struct bytes rec)
     if (p->only_headers && c != 'H')
         return;
     if (c != 'H' && rec.n > RECORD_TEXT_MAX)
-        problem(p, "record of more than 64 KiB; the rest of it is cut off");
+        sendmail_problem(p, "record of more than 64 KiB; the rest of it is cut off");
     if (c < 128 && takers[c])
         takers[c](p, bytes_skip(rec, 1));
     else
@@ -811,11 +574,7 @@ static void take_all(struct parse *p)
 /* Records may come in any order; headers that depend on later ones are made anew. */
 static void redo_headers(struct parse *p)
 {
-    buf_reset(p->in->headers, RECORD_TEXT_MAX);
-    p->in->headers->limit = RECORD_HEADERS_MAX;
-    memset(p->conditional, 0, sizeof(p->conditional));
-    memset(p->preferred, 0, sizeof(p->preferred));
-    memset(p->prefer, 0, sizeof(p->prefer));
+    sendmail_forget_headers(p);
     p->only_headers = true;
     p->ended = false;
     take_all(p);
@@ -823,143 +582,6 @@ static void redo_headers(struct parse *p)
 }
 
 /* --- what follows from all records together --- */
-
-struct peer {                   /* the parts of $_ */
-    struct bytes ident, name, address;
-    bool forged;                /* forward and reverse lookup disagreed */
-    bool remote;                /* there was an address in brackets */
-};
-
-static bool cut_end(struct bytes *v, struct bytes end)
-{
-    if (v->n < end.n || memcmp(v->p + v->n - end.n, end.p, end.n) != 0)
-        return false;
-    v->n -= end.n;
-    return true;
-}
-
-static size_t find_last(struct bytes v, unsigned char c)
-{
-    size_t i = v.n;
-
-    while (i > 0 && v.p[i - 1] != c)
-        i--;
-    return i ? i - 1 : v.n;
-}
-
-/*
- * [ident@]name [ip] (may be forged), [ident@][ip], user@localhost, localhost. A source-routed peer
- * is [@gw@gw:origin] or [!@gw:origin]: its last address is the client.
- */
-static struct peer peer_of(struct bytes v)
-{
-    struct peer peer = { .forged = false };
-    size_t open, at;
-
-    v = bytes_trim(v);
-    if (cut_end(&v, BYTES("(may be forged)"))) {
-        peer.forged = true;
-        v = bytes_trim(v);
-    }
-    open = find_last(v, '[');
-    if (open < v.n && cut_end(&v, BYTES("]"))) {
-        peer.remote = true;
-        peer.address = bytes_skip(v, open + 1);
-        if (peer.address.n > 0 && (peer.address.p[0] == '@' || peer.address.p[0] == '!'))
-            peer.address = bytes_skip(peer.address, find_last(peer.address, ':') + 1);
-        v = bytes_trim(bytes_from(v.p, open));
-    }
-    at = find_last(v, '@');
-    if (at < v.n) {
-        peer.ident = bytes_from(v.p, at);
-        v = bytes_skip(v, at + 1);
-    }
-    peer.name = v;
-    return peer;
-}
-
-static bool set_address(struct lq_record *r, struct bytes text)
-{
-    char address[IP_TEXT_MAX];
-    struct ip ip;
-
-    if (text.n == 0 || !ip_parse(text, &ip))
-        return false;
-    record_set_text(r, LQ_CLIENT_ADDRESS, address, ip_format(&ip, address));
-    return true;
-}
-
-static void set_name(struct lq_record *r, struct bytes name)
-{
-    if (name.n > 0 && name.p[0] != '[' && !bytes_ieq(name, BYTES("unknown")))
-        record_set_text(r, LQ_CLIENT_NAME, name.p, name.n);
-}
-
-static void set_client(struct parse *p)
-{
-    struct peer peer = peer_of(view(p->macros[MACRO_PEER]));
-    struct bytes port = view(p->macros[MACRO_PORT]);
-    int64_t n;
-
-    if (p->macros[MACRO_PEER].n > 0 && !peer.remote) {
-        /* Without a login and with a null sender it is sendmail's own bounce: nobody submitted it. */
-        if (peer.ident.n > 0 || p->rec->value[LQ_SENDER].text.n > 0)
-            record_flag(p->rec, FLAG_LOCAL);
-        if (peer.ident.n > 0)
-            record_set_text(p->rec, LQ_LOCAL_USER, peer.ident.p, peer.ident.n);
-        return;
-    }
-    if (!set_address(p->rec, view(p->macros[MACRO_ADDR])))
-        set_address(p->rec, peer.address);
-    set_name(p->rec, view(p->macros[MACRO_NAME]));
-    set_name(p->rec, peer.name);
-    if (peer.forged)
-        record_flag(p->rec, FLAG_NAME_UNVERIFIED);
-    if (port.n > 0 && bytes_number(port, &n) && n > 0 && n <= 65535)
-        record_set_number(p->rec, LQ_CLIENT_PORT, n);
-}
-
-/* SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA, and UTF8 in front: S is TLS, A is authenticated. */
-static void set_protocol(struct parse *p)
-{
-    struct bytes v = view(p->macros[MACRO_PROTOCOL]), helo = view(p->macros[MACRO_HELO]);
-
-    /* Messages made here have an empty one, and claim localhost as HELO. */
-    if (v.n == 0)
-        return;
-    record_set_text(p->rec, LQ_PROTOCOL_NAME, v.p, v.n);
-    if (helo.n > 0)
-        record_set_text(p->rec, LQ_HELO_NAME, helo.p, helo.n);
-    if (bytes_start(v, BYTES("UTF8"))) {
-        record_flag(p->rec, FLAG_SMTPUTF8);
-        v = bytes_skip(v, 4);
-    }
-    if (v.n > 0 && v.p[0] == 'E')
-        v = bytes_skip(v, 1);
-    if (!bytes_start(v, BYTES("SMTP")))
-        return;
-    v = bytes_skip(v, 4);
-    if (bytes_find(v, 'S') < v.n)
-        record_flag(p->rec, FLAG_TLS);
-    if (bytes_find(v, 'A') < v.n)
-        record_flag(p->rec, FLAG_AUTHENTICATED);
-}
-
-/* ${auth_authen} is stored with = < > " ) and + as xtext (srvrsmtp.c, 8.12 to 8.18). */
-static void set_login(struct parse *p)
-{
-    struct bytes user = view(p->macros[MACRO_AUTHEN]), method = view(p->macros[MACRO_AUTH_TYPE]);
-    struct buf *decoded = p->in->tmp;
-
-    if (user.n == 0)
-        return;
-    buf_reset(decoded, RECORD_TEXT_MAX);
-    add_xtext(decoded, user);
-    record_set_text(p->rec, LQ_AUTH_USER, decoded->p, decoded->n);
-    record_flag(p->rec, FLAG_AUTHENTICATED);
-    if (method.n > 0)
-        record_set_text(p->rec, LQ_AUTH_METHOD, method.p, method.n);
-}
 
 static void set_sender(struct parse *p)
 {
@@ -989,22 +611,12 @@ static void set_reason(struct parse *p)
     record_set_text(p->rec, LQ_REASON_CLASS, class_name, strlen(class_name));
 }
 
-static void set_preferred(struct parse *p)
-{
-    for (size_t i = 0; i < SINGLE_COUNT; i++)
-        if (p->prefer[i].set && wanted(p, LQ_FIELD_BIT(singles[i].field)))
-            header_fields(p->rec, bytes_from(p->in->headers->p + p->prefer[i].at, p->prefer[i].n),
-                          LQ_FIELD_BIT(singles[i].field));
-}
-
 static void finish(struct parse *p)
 {
     set_sender(p);
-    set_client(p);
-    set_protocol(p);
-    set_login(p);
+    sendmail_set_origin(p);
     set_reason(p);
-    set_preferred(p);
+    sendmail_set_headers(p);
     if (flag_letter(p, 'w'))
         record_flag(p->rec, FLAG_WARNED);
     if (flag_letter(p, 'r'))
