@@ -49,6 +49,7 @@ struct ref {
 struct spool {
     const struct lq_backend *backend;
     char *root;                 /* absolute path, for people */
+    const char *origin;         /* what records say as their spool: where the messages of a case came from; NULL: root */
     int fd;
     const char *host;           /* NULL: not known */
     bool live;
@@ -203,6 +204,11 @@ struct lq_backend {
 
     /* How many facts of the directory fit this MTA; 0: not mine. Looks at names only. */
     unsigned (*detect)(int rootfd);
+    /*
+     * Whether the server looks for mail, or keeps files of its own, in a place below a spool root ("input/x"): there nothing of ours
+     * may be. The place need not exist.
+     */
+    bool (*scans)(const char *below);
     /* Prepare sp->own if needed. LQ_OK or an error about the spool itself (LQ_EACCES, LQ_EIO). */
     int (*open)(struct spool *sp, struct lq_error *err);
     void (*close)(struct spool *sp);

@@ -12,9 +12,18 @@ struct lq_queue {
     char *host;                 /* NULL: not known */
     bool live;
     int64_t now;                /* last change of a spool that is not live; noted by each listing, 0 before the first */
-    struct lq_case *in_case;    /* NULL: a spool; else these are the messages of its spool number case_index, and root is where they came from */
-    size_t case_index;
+    char *origin;               /* what records say as their spool: of a case, where its messages came from. NULL: root */
+    struct lq_case *in_case;    /* the case whose data/<n>-<mta> this is, and n; NULL: a spool */
+    size_t case_spool;
 };
+
+/* --- queue.c --- */
+
+/* The back end whose queue an open directory looks like; NULL: none. */
+const struct lq_backend *queue_recognise(int fd);
+const struct lq_backend *queue_backend(const char *mta);
+/* A queue over an open directory, which becomes the queue's own; host and origin may be NULL. NULL without memory: fd stays the caller's. */
+struct lq_queue *queue_over(const struct lq_backend *backend, int fd, const char *root, const char *host, const char *origin);
 
 /* --- listing.c: every name once, sorted; troubles; locks --- */
 

@@ -858,9 +858,27 @@ static int body(struct reading *rd, body_fn *emit, void *ctx)
     return rd->src.error || off < (uint64_t)st.st_size || !rd->rec->scratch[NOTE_WHOLE];
 }
 
+/* A queue is any X with X/input (4.88 and later); the others are directories that Exim makes in its spool. */
+static bool scans(const char *below)
+{
+    static const char *const own[] = { "input", "msglog", "Finput", "Fmsglog", "db", "scan", "log" };
+    const char *second = strchrnul(below, '/');
+
+    for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++) {
+        size_t n = strlen(own[i]);
+
+        if (strncmp(below, own[i], n) == 0 && (below[n] == '/' || below[n] == '\0'))
+            return true;
+        if (*second && strncmp(second + 1, own[i], n) == 0 && (second[1 + n] == '/' || second[1 + n] == '\0'))
+            return true;
+    }
+    return false;
+}
+
 const struct lq_backend exim_backend = {
     .name = "exim",
     .usual_dirs = usual_dirs,
+    .scans = scans,
     .detect = detect,
     .open = open_spool,
     .close = close_spool,

@@ -68,6 +68,8 @@ int file_create(int dirfd, const char *name, mode_t mode, int *fd);
 /* Our own open file (a journal) for adding lines at its end; made if missing. EINVAL, ELOOP, ENXIO: not a regular file. */
 int file_append(int dirfd, const char *name, mode_t mode, int *fd);
 int file_write(int fd, const void *p, size_t n);
+/* Cut a file of our own: the half of a line that a full disk left, the reserve that is given up. */
+int file_truncate(int fd, uint64_t size);
 /*
  * Everything from one descriptor's beginning to the other's present place, digested on the way if d is not NULL; *size: bytes copied.
  * ESTALE: the file grew meanwhile.

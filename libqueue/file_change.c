@@ -237,6 +237,11 @@ int file_write(int fd, const void *p, size_t n)
     return 0;
 }
 
+int file_truncate(int fd, uint64_t size)
+{
+    DO(ftruncate(fd, (off_t)size));
+}
+
 /* No more than was there when it began: a writer who is as fast as we are would never let us finish. */
 int file_copy(int from, int to, uint64_t *size, struct digest *d)
 {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "json.h"
 #include "record.h"
 
 /* Length of the valid UTF-8 character at p (RFC 3629: no overlong forms, no surrogates), 0 if there is none. */
@@ -88,7 +89,7 @@ static void add_base64(struct buf *b, const char *text, size_t n)
 
 static void add_key(struct buf *b, const char *name)
 {
-    if (b->p[b->n - 1] != '{')
+    if (b->n > 0 && b->p[b->n - 1] != '{')
         buf_add_char(b, ',');
     buf_add_char(b, '"');
     buf_add_str(b, name);
@@ -114,6 +115,18 @@ static void add_text_of(struct buf *b, const char *name, struct lq_str s, struct
 static void add_text(struct buf *b, const char *name, struct lq_str s)
 {
     add_text_of(b, name, s, (struct lq_str){ NULL, 0 });
+}
+
+void json_text(struct buf *b, const char *name, const char *text)
+{
+    if (text)
+        add_text(b, name, (struct lq_str){ text, strlen(text) });
+}
+
+void json_number(struct buf *b, const char *name, int64_t v)
+{
+    add_key(b, name);
+    buf_printf(b, "%lld", (long long)v);
 }
 
 static void add_recipients(struct buf *b, const struct lq_recipient *items, size_t n)

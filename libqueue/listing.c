@@ -525,6 +525,7 @@ static int begin(struct spool *sp, struct lq_queue *q, unsigned sections, const 
     memset(sp, 0, sizeof(*sp));
     sp->backend = q->backend;
     sp->root = q->root;
+    sp->origin = q->origin;
     sp->fd = q->fd;
     sp->host = q->host;
     sp->live = q->live;

@@ -458,9 +458,25 @@ static int body(struct reading *rd, body_fn *emit, void *ctx)
     }
 }
 
+/* postsuper(1) looks into every queue; the chroot's etc, lib … are refreshed by scripts of the distributions. Any other name is free. */
+static bool scans(const char *below)
+{
+    static const char *const own[] = {
+        "maildrop", "incoming", "active", "deferred", "hold", "corrupt", "defer", "bounce", "trace", "flush", "saved", "pid",
+        "private", "public", "dev", "etc", "lib", "lib64", "usr", "var",
+    };
+    size_t n = strcspn(below, "/");
+
+    for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
+        if (strlen(own[i]) == n && strncmp(below, own[i], n) == 0)
+            return true;
+    return false;
+}
+
 const struct lq_backend postfix_backend = {
     .name = "postfix",
     .usual_dirs = usual_dirs,
+    .scans = scans,
     .detect = detect,
     .open = open_spool,
     .close = close_spool,

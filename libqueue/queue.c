@@ -21,18 +21,26 @@ const char *lq_version(void)
     return MQ_VERSION;
 }
 
+const struct lq_backend *queue_backend(const char *mta)
+{
+    for (const struct lq_backend *const *b = backends; *b; b++)
+        if (strcmp((*b)->name, mta) == 0)
+            return *b;
+    return NULL;
+}
+
 static int find_backend(const struct lq_backend **out, const char *mta, struct lq_error *err)
 {
-    for (const struct lq_backend *const *b = backends; *b; b++) {
-        if (strcmp((*b)->name, mta) == 0) {
-            *out = *b;
-            return LQ_OK;
-        }
+    const struct lq_backend *found = queue_backend(mta);
+
+    if (found) {
+        *out = found;
+        return LQ_OK;
     }
     return error_set(err, LQ_EINVAL, "unknown mail server '%.60s'; known are: exim postfix sendmail", mta);
 }
 
-static const struct lq_backend *best_bid(int fd)
+const struct lq_backend *queue_recognise(int fd)
 {
     const struct lq_backend *best = NULL;
     unsigned most = 0;
@@ -94,7 +102,7 @@ static int open_queue(struct lq_queue **out, const struct lq_backend *backend, c
     if (rc != LQ_OK)
         return rc;
     if (!backend)
-        backend = best_bid(fd);
+        backend = queue_recognise(fd);
     if (!backend) {
         close(fd);
         return error_set(err, LQ_EUNKNOWN,
@@ -119,6 +127,25 @@ static int open_queue(struct lq_queue **out, const struct lq_backend *backend, c
     }
     *out = q;
     return LQ_OK;
+}
+
+struct lq_queue *queue_over(const struct lq_backend *backend, int fd, const char *root, const char *host, const char *origin)
+{
+    struct lq_queue *q = calloc(1, sizeof(*q));
+
+    if (!q)
+        return NULL;
+    q->backend = backend;
+    q->fd = -1;
+    q->root = strdup(root);
+    q->host = host ? strdup(host) : NULL;
+    q->origin = origin ? strdup(origin) : NULL;
+    if (!q->root || (host && !q->host) || (origin && !q->origin)) {
+        lq_queue_close(q);
+        return NULL;
+    }
+    q->fd = fd;
+    return q;
 }
 
 int lq_queue_open(struct lq_queue **out, const char *mta, const char *dir, const char *host, struct lq_error *err)
@@ -175,9 +202,11 @@ void lq_queue_close(struct lq_queue *q)
 {
     if (!q)
         return;
-    close(q->fd);
+    if (q->fd >= 0)
+        close(q->fd);
     free(q->root);
     free(q->host);
+    free(q->origin);
     free(q);
 }
 

@@ -114,7 +114,7 @@ static void name_fields(struct reading *rd)
     r->ref = rd->ref;
     set_view(r, LQ_HOST, rd->spool->host);
     set_view(r, LQ_MTA, rd->spool->backend->name);
-    set_view(r, LQ_SPOOL, rd->spool->root);
+    set_view(r, LQ_SPOOL, rd->spool->origin ? rd->spool->origin : rd->spool->root);
     set_view(r, LQ_QUEUE_NAME, rd->spool->dirs[key->dir].queue_name);
     record_set_text(r, LQ_QUEUE_ID, key->id, key->id_len);
 }

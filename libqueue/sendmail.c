@@ -477,9 +477,25 @@ static int open_spool(struct spool *sp, struct lq_error *err)
     return sendmail_open(sp, sendmail_cf_files, err);
 }
 
+/*
+ * QueueDirectory=/base/q* takes every directory of the base whose name starts with q (8.17), and a directory qf, df or xf inside a queue holds
+ * its files. A group's P= may end in another letter and *; the names of files begin with two letters and a digit or so, never "mqt".
+ */
+static bool scans(const char *below)
+{
+    for (const char *p = below; *p; p += strcspn(p, "/"), p += strspn(p, "/")) {
+        size_t n = strcspn(p, "/");
+
+        if (*p == 'q' || (n == 2 && p[1] == 'f' && strchr("dx", *p)))
+            return true;
+    }
+    return false;
+}
+
 const struct lq_backend sendmail_backend = {
     .name = "sendmail",
     .usual_dirs = usual_dirs,
+    .scans = scans,
     .detect = sendmail_detect,
     .open = open_spool,
     .close = sendmail_close,

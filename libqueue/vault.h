@@ -13,6 +13,7 @@
 #ifndef VAULT_H
 #define VAULT_H
 
+#include "digest.h"
 #include "engine.h"
 
 enum { JOB_NAME = 21 };             /* "20261122T031415Z-a1b2" and NUL are 22 bytes */
@@ -20,6 +21,7 @@ enum { JOB_NAME = 21 };             /* "20261122T031415Z-a1b2" and NUL are 22 by
 struct lq_vault {
     char *path;
     int fd, jobs, ledger;
+    int reserve;                    /* -1: there is none */
     dev_t dev;
 };
 
@@ -28,14 +30,40 @@ int vault_make(struct lq_vault **out, const char *path, struct lq_error *err);
 /* Free the reserve file: there is a little room now. False: it was free already. */
 bool vault_use_reserve(struct lq_vault *v);
 
+/* A network file system, where renames replace and locks may be one or none: acting there needs lq_job_opts.nfs_ok. */
+bool vault_on_network(int fd);
+/* "VAULT/NAME: No space left on device", with the status that fits the errno value. */
+int vault_error(const struct lq_vault *v, const char *name, int error, struct lq_error *err);
+/* A new file of the vault, 0600, in one of its directories. Uses the reserve. */
+int vault_create(struct lq_vault *v, int dirfd, const char *name, int *fd);
+/* Add a line (newline included) to a file of the vault: all of it or, with an errno value, nothing. Uses the reserve. v may be NULL. */
+int vault_append(struct lq_vault *v, int fd, const char *line, size_t n);
+/* Whether this is the name of a job and of its case. */
+bool vault_job_name(const char *p, size_t n);
+/* ".tar.zst", ".tar.gz": what follows a case's name when it is packed. */
+extern const char *const vault_packed_ends[];       /* NULL-terminated */
+/* Whether the job's file is not finished; *alive: its lock is held, by another process or by a job of ours. */
+bool vault_job_open(struct lq_vault *v, const char *name, bool *alive);
+/*
+ * Remove what packing, unpacking and deleting left when they were interrupted: .packing-*, .unpacked-*, .gone-*, and the open tree of a case
+ * whose archive is complete. Nothing of these is the only copy of anything; call it when no crashed job is left. What others use now stays.
+ */
+int vault_tidy(struct lq_vault *v, lq_finding_fn *tell, void *ctx, struct lq_error *err);
+
 /* --- a job --- */
 
 struct job;                         /* job.c */
+
+enum { TIME_TEXT = 32 };            /* "2026-11-22T03:14:15.123Z" */
+void job_time(char out[TIME_TEXT]);
+/* Members uid, login_uid, pid, host, boot_id of an object. */
+void job_who(struct buf *b);
 
 struct job_intent {
     const char *verb, *why, *command;
     const struct lq_queue *const *queues;
     size_t queue_count;
+    const char *case_name;          /* the case that is emptied, sealed, dropped; NULL: the job's own, if it has one */
 };
 
 /* A new job: its name is unique in the vault, its intent on disk, its lock held. name: NULL makes one; else this (the same job in another vault). */
@@ -55,7 +83,9 @@ struct crashed {
 /* All crashed jobs of the vault that concern the spool (real path; NULL: any), locked for us. Free with vault_crashed_free(). */
 int vault_crashed(struct lq_vault *v, const char *spool, struct crashed **out, size_t *n, struct lq_error *err);
 void vault_crashed_free(struct crashed *c, size_t n);
-/* Recovered: mark it finished. */
+/* Text member of the intent, at its top; NULL: not there. The caller's: free(). */
+char *vault_crashed_text(const struct crashed *c, const char *member);
+/* Recovered: mark it finished; c's lock is let go. */
 int vault_crashed_finish(struct lq_vault *v, struct crashed *c, struct lq_error *err);
 
 /* --- a case being filled or emptied --- */
@@ -75,30 +105,71 @@ struct lq_case {
     struct case_spool *spools;
     size_t spool_count;
     struct lq_queue **queues;       /* made when asked for */
-    int journal;                    /* descriptor for case_journal(); -1: not open */
+    int journal;                    /* descriptor for case_journal(), locked: who has it is the only one that changes the case; -1: not open */
+    uint64_t journal_lines;
+    char journal_hash[DIGEST_HEX + 1];  /* of its last line */
+    int parent;                     /* directory of the tree or of the packed file: the vault's, or where a case given by path lies */
+    int archive;                    /* the packed file; -1: not packed */
+    char *tree;                     /* name of the open or unpacked tree in its directory; NULL while packed */
     struct lq_case_info info;
-    struct arena *texts;            /* info's */
+    struct arena texts;             /* info's */
 };
+
+/* case_journal() and all that changes a case need this lock; LQ_EREFUSED while another process (or another struct lq_case) has it. */
+int case_lock(struct lq_case *c, struct lq_error *err);
+/*
+ * Open a case over a tree of that name in the vault ("CASE", or ".unpacked-CASE.2" as c->tree was while a restore that crashed read it).
+ */
+int case_open_tree(struct lq_case **out, struct lq_vault *v, const char *name, const char *tree, struct lq_error *err);
+/* A file of the case's top, whole or not at all: written aside, synced, renamed. 0 or errno. */
+int case_write_file(struct lq_case *c, const char *name, const void *p, size_t n);
+/* LQ_EREFUSED while its job runs, or when it crashed. */
+int case_idle(struct lq_case *c, struct lq_error *err);
+/* Take the open tree of that name out of the way by one rename, then remove it. 0 or errno. */
+int case_remove_tree(struct lq_vault *v, const char *name);
+/* What sealing found out, for bag-info.txt. */
+struct bag_sums {
+    uint64_t files, bytes, messages;
+};
+void case_info_text(const struct lq_case *c, const struct bag_sums *sums, struct buf *b);
+/* bag-info.txt anew; sums NULL: not sealed yet. */
+int case_write_info(struct lq_case *c, const struct bag_sums *sums, struct lq_error *err);
+/* "CASE/NAME: No space left on device". */
+int case_error(const struct lq_case *c, const char *name, int error, struct lq_error *err);
 
 /* A new open case with its journal's first line and INCOMPLETE, synced. */
 int case_create(struct lq_case **out, struct lq_vault *v, const char *name, enum lq_custody custody, const struct job_intent *intent, struct lq_error *err);
 /* Make data/<n>-<mta> for a spool, owned by uid:gid, 0700, and its line in spools.ndjson, synced. *index: in c->spools. */
 int case_add_spool(struct lq_case *c, const struct lq_queue *q, uid_t uid, gid_t gid, size_t *index, struct lq_error *err);
-/* A line of the custody journal: JSON object text without its braces' end; time, sequence number and the hash of the line before are added. */
+/* A line of the custody journal, synced: JSON object text without its braces' end; time, sequence number and the hash of the line before are added. */
 int case_journal(struct lq_case *c, const char *event, const char *json_members, struct lq_error *err);
 /* records.ndjson, manifests, bag-info.txt; INCOMPLETE goes. */
 int case_seal(struct lq_case *c, struct lq_error *err);
 /* Replace the open tree of a sealed case by CASE.tar.zst: the archive is on disk before the first file goes. */
 int case_pack_in_place(struct lq_case *c, struct lq_error *err);
 
+/* --- pack.c --- */
+
+/* bag-info.txt and spools.ndjson out of an archive. */
+int pack_read_info(int fd, const char *shown, struct buf *info, struct buf *spools, struct lq_error *err);
+/* Unpack c->archive into a new directory c->tree beside it; every hash is checked on the way. */
+int pack_unpack(struct lq_case *c, struct lq_error *err);
+
 /* --- the ledger: which messages of a case went back --- */
 
 struct ledger;
+/* Made if missing, and locked: LQ_EREFUSED while another process puts messages of this case back. */
 int ledger_open(struct ledger **out, struct lq_vault *v, const char *case_name, struct lq_error *err);
 /* key: "<n>-<mta>/<path of the key file>" as in the case. */
 bool ledger_has(const struct ledger *l, const char *key);
 int ledger_add(struct ledger *l, const char *key, const char *id, const char *new_id, const char *job);
 int ledger_sync(struct ledger *l);
+/* It did not go back after all. Synced. */
+int ledger_cancel(struct ledger *l, const char *key);
+/* Whether any message of this id went back. */
+bool ledger_has_id(const struct ledger *l, const char *id, size_t n);
+/* To look only: no lock, nothing can be added. A case of which nothing went back has an empty one. */
+int ledger_look(struct ledger **out, struct lq_vault *v, const char *case_name, struct lq_error *err);
 size_t ledger_count(const struct ledger *l);
 void ledger_close(struct ledger *l);
 

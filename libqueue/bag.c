@@ -1,0 +1,332 @@
+/*
+ * Sealing and verifying: BagIt (RFC 8493) manifests that `sha256sum -c` reads, and the records of what is in a case. Knows nothing of mail
+ * servers: the records come from an ordinary scan of the case's own queues.
+ *
+ * Names in manifests are written as sha256sum (coreutils 9.1) writes them: a line whose name holds a backslash, a newline or a carriage return
+ * begins with a backslash and has \\, \n, \r instead. RFC 8493 would want %0A; a check with ordinary tools comes first.
+ */
+#include "bag.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "json.h"
+#include "tree.h"
+
+enum { OUT_BLOCK = 1 << 18 };
+
+/* --- a file written aside --- */
+
+struct out {
+    struct lq_case *c;
+    const char *name;
+    char temp[NAME_MAX + 1];
+    int fd, error;
+    struct buf b;
+};
+
+static void out_begin(struct out *o, struct lq_case *c, const char *name)
+{
+    memset(o, 0, sizeof(*o));
+    o->c = c;
+    o->name = name;
+    snprintf(o->temp, sizeof(o->temp), ".new-%s", name);
+    file_remove(c->fd, o->temp);
+    o->error = vault_create(c->vault, c->fd, o->temp, &o->fd);
+    if (o->error)
+        o->fd = -1;
+}
+
+static void out_flush(struct out *o, size_t more_than)
+{
+    if (o->b.failed)
+        o->error = ENOMEM;
+    if (o->error == 0 && o->b.n > more_than) {
+        o->error = file_write(o->fd, o->b.p, o->b.n);
+        o->b.n = 0;
+    }
+}
+
+/* keep: all went well, and the file takes its name. */
+static int out_end(struct out *o, bool keep)
+{
+    out_flush(o, 0);
+    if (o->error == 0 && keep)
+        o->error = file_sync(o->fd);
+    if (o->fd >= 0)
+        close(o->fd);
+    if (o->error == 0 && keep)
+        o->error = file_replace(o->c->fd, o->temp, o->name);
+    if (o->error || !keep)
+        file_remove(o->c->fd, o->temp);
+    buf_done(&o->b);
+    return o->error;
+}
+
+/* --- manifest lines --- */
+
+void bag_line(struct buf *b, const char *hex, const char *path)
+{
+    bool odd = strpbrk(path, "\\\n\r") != NULL;
+
+    if (odd)
+        buf_add_char(b, '\\');
+    buf_add(b, hex, DIGEST_HEX);
+    buf_add(b, "  ", 2);
+    if (!odd)
+        buf_add_str(b, path);
+    for (const char *p = path; odd && *p; p++) {
+        const char *special = strchr("\\\\\nn\rr", *p);
+
+        if (*p == '\\' || *p == '\n' || *p == '\r') {
+            buf_add_char(b, '\\');
+            buf_add_char(b, special[1]);
+        } else {
+            buf_add_char(b, *p);
+        }
+    }
+    buf_add_char(b, '\n');
+}
+
+static bool is_hex(const char *p)
+{
+    for (size_t i = 0; i < DIGEST_HEX; i++)
+        if (!((p[i] >= '0' && p[i] <= '9') || (p[i] >= 'a' && p[i] <= 'f')))
+            return false;
+    return true;
+}
+
+bool bag_line_parse(char *line, size_t n, char **hex, char **path)
+{
+    bool odd = n > 0 && line[0] == '\\';
+    char *p = line + odd, *to;
+
+    n -= odd;
+    if (n < DIGEST_HEX + 3 || !is_hex(p) || p[DIGEST_HEX] != ' ' || (p[DIGEST_HEX + 1] != ' ' && p[DIGEST_HEX + 1] != '*') ||
+        memchr(p, '\0', n))
+        return false;
+    *hex = p;
+    p[DIGEST_HEX] = '\0';
+    *path = to = p + DIGEST_HEX + 2;
+    p[n] = '\0';
+    for (const char *from = *path; odd && *from; from++) {
+        if (*from != '\\') {
+            *to++ = *from;
+            continue;
+        }
+        from++;
+        if (*from != '\\' && *from != 'n' && *from != 'r')
+            return false;
+        *to++ = *from == 'n' ? '\n' : *from == 'r' ? '\r' : '\\';
+    }
+    if (odd)
+        *to = '\0';
+    return true;
+}
+
+/* --- hashing --- */
+
+int bag_hash_fd(struct digest *d, int fd, char *block, char hex[DIGEST_HEX + 1], uint64_t *size)
+{
+    ssize_t n;
+
+    *size = 0;
+    while ((n = read(fd, block, BAG_BLOCK)) != 0) {
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            digest_begin(d);
+            return errno;
+        }
+        digest_add(d, block, (size_t)n);
+        *size += (uint64_t)n;
+    }
+    digest_end(d, hex);
+    return *hex ? 0 : EIO;
+}
+
+struct hashing {
+    struct digest *d;
+    char *block;
+    const char *prefix;         /* of names in the manifest: "data/" */
+    struct out *out;
+    struct bag_sums sums;
+    char why[512];              /* what could not be hashed */
+    const char *const *except;  /* names of the top, NULL-terminated */
+};
+
+static int hash_file(void *ctx, const struct tree_file *f)
+{
+    struct hashing *h = ctx;
+    char path[TREE_PATH + 8], hex[DIGEST_HEX + 1];
+    enum file_result r;
+    struct stat st;
+    uint64_t size;
+    int fd, error;
+
+    for (size_t i = 0; h->except && h->except[i]; i++)
+        if (strcmp(h->except[i], f->path) == 0)
+            return 0;
+    if (strncmp(f->path, ".new-", 5) == 0 && h->except)
+        return 0;
+    r = file_open(f->dir, f->name, &fd, &st);
+    if (r != FILE_OK) {
+        snprintf(h->why, sizeof(h->why), "%s%.400s: %s", h->prefix, f->path, file_result_text(r));
+        return EIO;
+    }
+    error = bag_hash_fd(h->d, fd, h->block, hex, &size);
+    close(fd);
+    if (error)
+        return error;
+    snprintf(path, sizeof(path), "%s%s", h->prefix, f->path);
+    bag_line(&h->out->b, hex, path);
+    h->sums.files++;
+    h->sums.bytes += size;
+    out_flush(h->out, OUT_BLOCK);
+    return h->out->error;
+}
+
+static const char *const not_tagged[] = { "journal.ndjson", "INCOMPLETE", "tagmanifest-sha256.txt", NULL };
+
+/* name: the manifest; dir: what it is about, prefix: before each of its names. */
+static int write_manifest(struct lq_case *c, const char *name, int dir, const char *skip, struct hashing *h, struct lq_error *err)
+{
+    struct out o;
+    int error;
+
+    out_begin(&o, c, name);
+    h->out = &o;
+    error = o.error ? o.error : tree_walk(dir, skip, hash_file, h);
+    if (error && *h->why) {
+        out_end(&o, false);
+        return error_set(err, LQ_EIO, "%s: %s", c->path, h->why);
+    }
+    if (error) {
+        out_end(&o, false);
+        return case_error(c, name, error, err);
+    }
+    error = out_end(&o, true);
+    return error ? case_error(c, name, error, err) : LQ_OK;
+}
+
+static int write_manifests(struct lq_case *c, bool tags, const struct bag_sums *messages, struct bag_sums *sums, struct lq_error *err)
+{
+    struct hashing h = { .d = digest_new(), .block = malloc(BAG_BLOCK), .prefix = tags ? "" : "data/", .except = tags ? not_tagged : NULL };
+    int rc, data = -1, error = 0;
+
+    (void)messages;
+    if (!h.d || !h.block)
+        error = ENOMEM;
+    else if (!tags)
+        error = file_open_below(c->fd, "data", &data);
+    rc = error ? case_error(c, "data", error, err)
+               : write_manifest(c, tags ? "tagmanifest-sha256.txt" : "manifest-sha256.txt", tags ? c->fd : data, tags ? "data" : NULL, &h, err);
+    if (sums) {
+        sums->files = h.sums.files;
+        sums->bytes = h.sums.bytes;
+    }
+    if (data >= 0)
+        close(data);
+    digest_free(h.d);
+    free(h.block);
+    return rc;
+}
+
+/* --- records --- */
+
+static int add_records(struct out *o, struct lq_queue *q, uint64_t *count, struct lq_error *err)
+{
+    struct lq_scan_opts opts = { .size = sizeof(opts), .fields = LQ_FIELDS_ALL };
+    const struct lq_record *rec;
+    struct lq_scan *scan;
+    struct lq_str json;
+    int rc = lq_scan_begin(&scan, q, &opts, err);
+
+    if (rc != LQ_OK)
+        return rc;
+    while (o->error == 0 && (rc = lq_scan_next(scan, &rec, err)) == LQ_OK) {
+        rc = lq_record_json(rec, LQ_FIELDS_ALL, &json, err);
+        if (rc != LQ_OK)
+            break;
+        buf_add(&o->b, json.p, json.n);
+        buf_add_char(&o->b, '\n');
+        ++*count;
+        out_flush(o, OUT_BLOCK);
+    }
+    lq_scan_end(scan);
+    return rc == LQ_END || rc == LQ_OK ? LQ_OK : rc;
+}
+
+static int write_records(struct lq_case *c, uint64_t *count, struct lq_error *err)
+{
+    struct out o;
+    int rc = LQ_OK, error;
+
+    *count = 0;
+    out_begin(&o, c, "records.ndjson");
+    for (size_t i = 0; rc == LQ_OK && o.error == 0 && i < c->spool_count; i++) {
+        struct lq_queue *q;
+
+        if (c->spools[i].fd < 0)
+            continue;
+        rc = lq_case_queue(&q, c, i, err);
+        if (rc == LQ_OK)
+            rc = add_records(&o, q, count, err);
+    }
+    error = out_end(&o, rc == LQ_OK);
+    if (rc == LQ_OK && error)
+        rc = case_error(c, "records.ndjson", error, err);
+    return rc;
+}
+
+/* --- sealing --- */
+
+static int journal_sealed(struct lq_case *c, const struct bag_sums *sums, struct lq_error *err)
+{
+    char members[200];
+
+    snprintf(members, sizeof(members), "\"messages\":%llu,\"files\":%llu,\"bytes\":%llu", (unsigned long long)sums->messages,
+             (unsigned long long)sums->files, (unsigned long long)sums->bytes);
+    return case_journal(c, "sealed", members, err);
+}
+
+/* INCOMPLETE goes last: until then everything else may be written again. */
+int case_seal(struct lq_case *c, struct lq_error *err)
+{
+    struct bag_sums sums = { 0 };
+    int error, rc = case_lock(c, err);
+
+    if (rc == LQ_OK)
+        rc = write_records(c, &sums.messages, err);
+    if (rc == LQ_OK)
+        rc = write_manifests(c, false, NULL, &sums, err);
+    if (rc == LQ_OK)
+        rc = journal_sealed(c, &sums, err);
+    if (rc == LQ_OK)
+        rc = case_write_info(c, &sums, err);
+    if (rc == LQ_OK)
+        rc = write_manifests(c, true, NULL, NULL, err);
+    if (rc != LQ_OK)
+        return rc;
+    error = file_sync(c->fd);
+    if (error == 0)
+        error = file_remove(c->fd, "INCOMPLETE");
+    if (error == 0 || error == ENOENT)
+        error = file_sync(c->fd);
+    if (error)
+        return case_error(c, "INCOMPLETE", error, err);
+    c->info.sealed = true;
+    c->info.messages = sums.messages;
+    c->info.bytes = sums.bytes;
+    return LQ_OK;
+}
+
+int lq_case_verify(struct lq_case *c, lq_finding_fn *tell, void *ctx, struct lq_error *err)
+{
+    (void)tell, (void)ctx;
+    return error_set(err, LQ_EIO, "%s: cannot be verified yet", c->path);
+}

@@ -1,0 +1,1219 @@
+/*
+ * Cases: making one, opening one that is open or packed, its spools, its custody journal, deleting it. Hashes and records are bag.c's,
+ * archives pack.c's.
+ *
+ * What is there at any moment, and which of it is true:
+ *
+ *     CASE/ with INCOMPLETE        being filled, or not sealed yet: the messages are there
+ *     CASE/                        sealed
+ *     CASE/ and .packing-CASE*     being packed: the tree is true, the rest is removed
+ *     CASE/ and CASE.tar.zst       packed, verified and on disk: the archive is true, the tree goes
+ *     .gone-CASE/                  a tree being removed: nothing in it counts any more
+ *     CASE.tar.zst                 packed
+ *     .unpacked-CASE*              a packed case being read: a copy
+ *
+ * Each of them becomes the next by one rename, in a directory that is synced after it.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "json.h"
+#include "tree.h"
+#include "vault.h"
+
+enum { SPOOLS_MAX = 1000, INFO_MAX = 1 << 20, LINE_MAX_BYTES = 1 << 20, TREES_MAX = 16 };
+
+static const char *const custody_names[] = { [LQ_MOVED] = "moved", [LQ_PURGED] = "purged", [LQ_COPY] = "copy" };
+static const char first_link[] = "0000000000000000000000000000000000000000000000000000000000000000";
+
+int case_error(const struct lq_case *c, const char *name, int error, struct lq_error *err)
+{
+    enum lq_status status = error == ENOSPC || error == EDQUOT ? LQ_ENOSPC : error == ENOMEM ? LQ_ENOMEM : error == EACCES ? LQ_EACCES : LQ_EIO;
+
+    return error_set(err, status, "%s%s%s: %s", c->path, name && *name ? "/" : "", name ? name : "", strerror(error));
+}
+
+static const char *keep(struct lq_case *c, const char *text)
+{
+    return text ? arena_copy(&c->texts, text, strlen(text)).p : NULL;
+}
+
+static struct lq_case *new_case(struct lq_vault *v, const char *name, const char *path)
+{
+    struct lq_case *c = calloc(1, sizeof(*c));
+
+    if (!c)
+        return NULL;
+    c->vault = v;
+    c->fd = c->parent = c->journal = c->archive = -1;
+    c->name = strdup(name);
+    if (path)
+        c->path = strdup(path);
+    else if (asprintf(&c->path, "%s/%s", v->path, name) < 0)
+        c->path = NULL;
+    if (!c->name || !c->path) {
+        c->vault = NULL;
+        lq_case_close(c);
+        return NULL;
+    }
+    c->info.name = c->name;
+    c->info.path = c->path;
+    return c;
+}
+
+static void forget_spools(struct lq_case *c)
+{
+    for (size_t i = 0; i < c->spool_count; i++) {
+        if (c->queues)
+            lq_queue_close(c->queues[i]);
+        if (c->spools[i].fd >= 0)
+            close(c->spools[i].fd);
+        free(c->spools[i].spool);
+        free(c->spools[i].mta);
+        free(c->spools[i].host);
+    }
+    free(c->queues);
+    free(c->spools);
+    c->queues = NULL;
+    c->spools = NULL;
+    c->spool_count = 0;
+}
+
+void lq_case_close(struct lq_case *c)
+{
+    if (!c)
+        return;
+    forget_spools(c);
+    if (c->journal >= 0)
+        close(c->journal);
+    if (c->unpacked && c->tree)
+        tree_remove(c->parent, c->tree);
+    if (c->fd >= 0)
+        close(c->fd);
+    if (c->archive >= 0)
+        close(c->archive);
+    if (c->parent >= 0 && (!c->vault || c->parent != c->vault->fd))
+        close(c->parent);
+    free(c->tree);
+    free(c->name);
+    free(c->path);
+    arena_done(&c->texts);
+    if (c->own_vault)
+        lq_vault_close(c->vault);
+    free(c);
+}
+
+/* --- files of its top --- */
+
+int case_write_file(struct lq_case *c, const char *name, const void *p, size_t n)
+{
+    char temp[NAME_MAX + 1];
+    int fd, error;
+
+    snprintf(temp, sizeof(temp), ".new-%s", name);
+    file_remove(c->fd, temp);
+    error = vault_create(c->vault, c->fd, temp, &fd);
+    if (error)
+        return error;
+    error = file_write(fd, p, n);
+    if (error == 0)
+        error = file_sync(fd);
+    close(fd);
+    if (error == 0)
+        error = file_replace(c->fd, temp, name);
+    if (error)
+        file_remove(c->fd, temp);
+    return error;
+}
+
+/* A line of bag-info.txt; what would end the line becomes a blank. */
+static void label(struct buf *b, const char *name, const char *value)
+{
+    if (!value)
+        return;
+    buf_printf(b, "%s: ", name);
+    for (const unsigned char *p = (const unsigned char *)value; *p; p++)
+        buf_add_char(b, *p < ' ' || *p == 0x7F ? ' ' : (char)*p);
+    buf_add_char(b, '\n');
+}
+
+static void label_time(struct buf *b, const char *name, int64_t t, const char *format)
+{
+    char text[64];
+    time_t when = (time_t)t;
+    struct tm tm;
+
+    if (gmtime_r(&when, &tm) && strftime(text, sizeof(text), format, &tm) > 0)
+        label(b, name, text);
+}
+
+void case_info_text(const struct lq_case *c, const struct bag_sums *sums, struct buf *b)
+{
+    const struct lq_case_info *i = &c->info;
+
+    if (sums)
+        label_time(b, "Bagging-Date", (int64_t)time(NULL), "%Y-%m-%d");
+    label(b, "External-Identifier", c->name);
+    label(b, "Bag-Software-Agent", "mqtools " MQ_VERSION);
+    if (sums)
+        buf_printf(b, "Payload-Oxum: %llu.%llu\n", (unsigned long long)sums->bytes, (unsigned long long)sums->files);
+    label(b, "Mqtools-Custody", custody_names[i->custody]);
+    label_time(b, "Mqtools-Created", i->created, "%Y-%m-%dT%H:%M:%SZ");
+    label(b, "Mqtools-Host", i->host);
+    label(b, "Mqtools-Verb", i->verb);
+    label(b, "Mqtools-Why", i->why);
+    label(b, "Mqtools-Command", i->command);
+    buf_printf(b, "Mqtools-Spools: %zu\n", c->spool_count);
+    if (sums)
+        buf_printf(b, "Mqtools-Messages: %llu\n", (unsigned long long)sums->messages);
+    if (c->journal_lines > 0)
+        buf_printf(b, "Mqtools-Journal: %llu %s\n", (unsigned long long)c->journal_lines, c->journal_hash);
+}
+
+int case_write_info(struct lq_case *c, const struct bag_sums *sums, struct lq_error *err)
+{
+    struct buf b = { 0 };
+    int error;
+
+    case_info_text(c, sums, &b);
+    error = b.failed ? ENOMEM : case_write_file(c, "bag-info.txt", b.p, b.n);
+    buf_done(&b);
+    return error ? case_error(c, "bag-info.txt", error, err) : LQ_OK;
+}
+
+/* --- reading bag-info.txt and spools.ndjson, which in a case from elsewhere anybody may have written --- */
+
+/* The value of a label, with continued lines joined; NULL if it is not there. */
+static const char *value_of(struct lq_case *c, const char *text, size_t n, const char *name)
+{
+    size_t len = strlen(name);
+    const char *p = text, *end = text + n;
+
+    while (p < end) {
+        const char *nl = memchr(p, '\n', (size_t)(end - p)), *stop = nl ? nl : end;
+
+        if ((size_t)(stop - p) > len && p[len] == ':' && strncasecmp(p, name, len) == 0) {
+            const char *v = p + len + 1;
+
+            while (v < stop && (*v == ' ' || *v == '\t'))
+                v++;
+            while (stop > v && stop[-1] == '\r')
+                stop--;
+            return arena_copy(&c->texts, v, (size_t)(stop - v)).p;
+        }
+        p = nl ? nl + 1 : end;
+    }
+    return NULL;
+}
+
+static uint64_t number_of(const char *text)
+{
+    return text && isdigit((unsigned char)*text) ? strtoull(text, NULL, 10) : 0;
+}
+
+static int load_info(struct lq_case *c, const char *text, size_t n, struct lq_error *err)
+{
+    struct lq_case_info *i = &c->info;
+    const char *custody = value_of(c, text, n, "Mqtools-Custody"), *created = value_of(c, text, n, "Mqtools-Created");
+    const char *oxum = value_of(c, text, n, "Payload-Oxum");
+    bool known = false;
+
+    for (size_t k = 0; custody && k < sizeof(custody_names) / sizeof(*custody_names); k++)
+        if (strcmp(custody, custody_names[k]) == 0) {
+            i->custody = (enum lq_custody)k;
+            known = true;
+        }
+    if (!known)
+        return error_set(err, LQ_EDAMAGED, "%s: bag-info.txt does not say Mqtools-Custody: moved, purged or copy: not a case of ours", c->path);
+    i->host = value_of(c, text, n, "Mqtools-Host");
+    i->verb = value_of(c, text, n, "Mqtools-Verb");
+    i->why = value_of(c, text, n, "Mqtools-Why");
+    i->command = value_of(c, text, n, "Mqtools-Command");
+    i->messages = number_of(value_of(c, text, n, "Mqtools-Messages"));
+    i->bytes = number_of(oxum);
+    if (created)
+        lq_time_parse(&i->created, created, NULL);
+    return LQ_OK;
+}
+
+/* Text in a member that NAME_b64 would hold, too, is a name that no record shows differently. */
+static char *member(json_t *o, const char *name)
+{
+    const char *text = json_string_value(json_object_get(o, name));
+
+    return text ? strdup(text) : NULL;
+}
+
+static int add_spool(struct lq_case *c, struct case_spool **out)
+{
+    struct case_spool *more = realloc(c->spools, (c->spool_count + 1) * sizeof(*more));
+    struct lq_queue **queues;
+
+    if (!more)
+        return ENOMEM;
+    c->spools = more;
+    queues = realloc(c->queues, (c->spool_count + 1) * sizeof(*queues));
+    if (!queues)
+        return ENOMEM;
+    c->queues = queues;
+    c->queues[c->spool_count] = NULL;
+    *out = &c->spools[c->spool_count++];
+    **out = (struct case_spool){ .fd = -1 };
+    return 0;
+}
+
+/* Only the number of the line and a mail server that we know make the directory's name: no path comes from the file. */
+static int load_spool(struct lq_case *c, const char *line, size_t n, struct lq_error *err)
+{
+    json_t *o = json_loadb(line, n, 0, NULL);
+    const char *mta = json_string_value(json_object_get(o, "mta")), *dev = json_string_value(json_object_get(o, "dev"));
+    struct case_spool *s = NULL;
+    unsigned maj, min;
+    int rc = LQ_OK;
+
+    if (!mta || !queue_backend(mta) || !json_string_value(json_object_get(o, "spool")))
+        rc = error_set(err, LQ_EDAMAGED, "%s: line %zu of spools.ndjson is not readable", c->path, c->spool_count + 1);
+    else if (add_spool(c, &s) != 0)
+        rc = error_memory(err);
+    if (rc == LQ_OK) {
+        s->mta = member(o, "mta");
+        s->spool = member(o, "spool");
+        s->host = member(o, "host");
+        if (dev && sscanf(dev, "%x:%x", &maj, &min) == 2)
+            s->dev = makedev(maj, min);
+        if (!s->mta || !s->spool)
+            rc = error_memory(err);
+    }
+    json_decref(o);
+    return rc;
+}
+
+static int load_spools(struct lq_case *c, const char *text, size_t n, struct lq_error *err)
+{
+    const char *p = text, *end = text + n;
+    int rc = LQ_OK;
+
+    /* The last line without its end was being written when the world ended; its directory holds nothing. */
+    for (const char *nl; rc == LQ_OK && p < end && (nl = memchr(p, '\n', (size_t)(end - p))) != NULL; p = nl + 1)
+        rc = c->spool_count < SPOOLS_MAX ? load_spool(c, p, (size_t)(nl - p), err)
+                                         : error_set(err, LQ_EDAMAGED, "%s: spools.ndjson has more than %d lines", c->path, (int)SPOOLS_MAX);
+    c->info.spools = c->spool_count;
+    return rc;
+}
+
+static void spool_dir_name(const struct lq_case *c, size_t i, char out[64])
+{
+    snprintf(out, 64, "%zu-%s", i, c->spools[i].mta);
+}
+
+/* The directories of its spools, in the tree. One that was never made holds nothing. */
+static int open_spools(struct lq_case *c, struct lq_error *err)
+{
+    for (size_t i = 0; i < c->spool_count; i++) {
+        char path[80] = "data/";
+        int error;
+
+        if (c->spools[i].fd >= 0)
+            continue;
+        spool_dir_name(c, i, path + 5);
+        error = file_open_below(c->fd, path, &c->spools[i].fd);
+        if (error && error != ENOENT)
+            return case_error(c, path, error, err);
+    }
+    return LQ_OK;
+}
+
+/* A whole small file of the tree; a missing one is empty. */
+static int read_whole(int dirfd, const char *name, struct buf *b)
+{
+    struct stat st;
+    int fd, error = 0;
+    enum file_result r = file_open(dirfd, name, &fd, &st);
+    char block[4096];
+    ssize_t n;
+
+    if (r == FILE_GONE)
+        return 0;
+    if (r != FILE_OK)
+        return r == FILE_DENIED ? EACCES : r == FILE_ODD ? EINVAL : errno;
+    while ((n = read(fd, block, sizeof(block))) > 0 && b->n <= INFO_MAX)
+        buf_add(b, block, (size_t)n);
+    if (n < 0)
+        error = errno;
+    else if (n > 0)
+        error = EFBIG;
+    close(fd);
+    return b->failed ? ENOMEM : error;
+}
+
+static int load_tree(struct lq_case *c, struct lq_error *err)
+{
+    struct buf info = { 0 }, spools = { 0 };
+    struct stat st;
+    int rc, error = read_whole(c->fd, "bag-info.txt", &info);
+
+    if (error == 0)
+        error = read_whole(c->fd, "spools.ndjson", &spools);
+    if (error)
+        rc = case_error(c, "", error, err);
+    /* A case whose making was interrupted has nothing in it yet. */
+    else if (info.n == 0 && c->vault && spools.n == 0)
+        rc = LQ_OK;
+    else
+        rc = load_info(c, info.p ? info.p : "", info.n, err);
+    if (rc == LQ_OK)
+        rc = load_spools(c, spools.p ? spools.p : "", spools.n, err);
+    if (rc == LQ_OK)
+        rc = open_spools(c, err);
+    c->info.sealed = info.n > 0 && file_stat(c->fd, "INCOMPLETE", &st) == FILE_GONE && file_stat(c->fd, "manifest-sha256.txt", &st) == FILE_OK;
+    buf_done(&info);
+    buf_done(&spools);
+    return rc;
+}
+
+/* --- opening --- */
+
+static int add_size(void *ctx, const struct tree_file *f)
+{
+    uint64_t *bytes = ctx;
+    struct stat st;
+
+    if (file_stat(f->dir, f->name, &st) == FILE_OK)
+        *bytes += (uint64_t)st.st_size;
+    return 0;
+}
+
+/* What is not sealed is counted: names and sizes, nothing is opened. */
+static void count_open(struct lq_case *c)
+{
+    c->info.messages = c->info.bytes = 0;
+    for (size_t i = 0; i < c->spool_count; i++) {
+        struct lq_queue *q;
+        struct spool sp;
+
+        if (c->spools[i].fd < 0 || lq_case_queue(&q, c, i, NULL) != LQ_OK)
+            continue;
+        if (listing_begin(&sp, q, SEC_NAME, NULL, NULL) == LQ_OK) {
+            c->info.messages += listing_count(&sp);
+            listing_end(&sp);
+        }
+        tree_walk(c->spools[i].fd, NULL, add_size, &c->info.bytes);
+    }
+}
+
+/* Whether a job that nobody works on any more filled, or emptied, this case. */
+static bool is_unfinished(struct lq_case *c)
+{
+    struct crashed *jobs;
+    size_t n;
+    bool yes = false;
+
+    if (!c->vault || vault_crashed(c->vault, NULL, &jobs, &n, NULL) != LQ_OK)
+        return false;
+    for (size_t i = 0; i < n && !yes; i++) {
+        char *name = vault_crashed_text(&jobs[i], "case");
+
+        yes = strcmp(name ? name : jobs[i].name, c->name) == 0;
+        free(name);
+    }
+    vault_crashed_free(jobs, n);
+    return yes;
+}
+
+static void finish_info(struct lq_case *c)
+{
+    struct ledger *l;
+
+    if (!c->info.sealed && !c->info.packed)
+        count_open(c);
+    c->info.unfinished = is_unfinished(c);
+    if (c->vault && ledger_look(&l, c->vault, c->name, NULL) == LQ_OK) {
+        c->info.restored = ledger_count(l);
+        ledger_close(l);
+    }
+    if (c->info.created == 0 && vault_job_name(c->name, strlen(c->name))) {
+        struct tm tm = { 0 };
+
+        if (strptime(c->name, "%Y%m%dT%H%M%SZ", &tm))
+            c->info.created = (int64_t)timegm(&tm);
+    }
+}
+
+static int open_packed(struct lq_case *c, struct lq_error *err)
+{
+    struct buf info = { 0 }, spools = { 0 };
+    int rc = pack_read_info(c->archive, c->path, &info, &spools, err);
+
+    if (rc == LQ_OK)
+        rc = load_info(c, info.p ? info.p : "", info.n, err);
+    if (rc == LQ_OK)
+        rc = load_spools(c, spools.p ? spools.p : "", spools.n, err);
+    c->info.packed = c->info.sealed = true;
+    buf_done(&info);
+    buf_done(&spools);
+    return rc;
+}
+
+/* The archive, once it has its name, is true; a tree beside it is on its way out. */
+static enum file_result find_packed(struct lq_case *c)
+{
+    char name[JOB_NAME + 16];
+    struct stat st;
+
+    for (const char *const *end = vault_packed_ends; *end; end++) {
+        enum file_result r;
+
+        snprintf(name, sizeof(name), "%s%s", c->name, *end);
+        r = file_open(c->vault->fd, name, &c->archive, &st);
+        if (r == FILE_OK) {
+            free(c->path);
+            if (asprintf(&c->path, "%s/%s", c->vault->path, name) < 0)
+                c->path = NULL;
+            c->info.path = c->path;
+        }
+        if (r != FILE_GONE)
+            return r;
+    }
+    return FILE_GONE;
+}
+
+static int open_tree(struct lq_case *c, const char *tree, struct lq_error *err)
+{
+    int error = file_open_below(c->parent, tree, &c->fd);
+
+    if (error == 0) {
+        c->tree = strdup(tree);
+        error = c->tree ? 0 : ENOMEM;
+    }
+    if (error)
+        return error == ENOENT ? error_set(err, LQ_ENOENT, "%s: no such case", c->path) : case_error(c, "", error, err);
+    return load_tree(c, err);
+}
+
+static int open_named(struct lq_case **out, struct lq_vault *v, const char *name, const char *tree, struct lq_error *err)
+{
+    struct lq_case *c;
+    enum file_result r = FILE_GONE;
+    int rc;
+
+    if (!vault_job_name(name, strlen(name)))
+        return error_set(err, LQ_EINVAL, "'%.100s' is not the name of a case (such as 20261122T031415Z-a1b2)", name);
+    c = new_case(v, name, NULL);
+    if (!c)
+        return error_memory(err);
+    c->parent = v->fd;
+    if (!tree)
+        r = find_packed(c);
+    if (!c->path)
+        rc = error_memory(err);
+    else if (r == FILE_OK)
+        rc = open_packed(c, err);
+    else if (r != FILE_GONE)
+        rc = error_set(err, r == FILE_DENIED ? LQ_EACCES : LQ_EIO, "%s: %s", c->path, file_result_text(r));
+    else
+        rc = open_tree(c, tree ? tree : name, err);
+    if (rc != LQ_OK) {
+        lq_case_close(c);
+        return rc;
+    }
+    finish_info(c);
+    *out = c;
+    return LQ_OK;
+}
+
+int case_open_tree(struct lq_case **out, struct lq_vault *v, const char *name, const char *tree, struct lq_error *err)
+{
+    return open_named(out, v, name, tree, err);
+}
+
+/* "/x/y.tar.zst/": directory "/x", name "y.tar.zst". False without memory. */
+static bool split(const char *path, char **dir, char **base)
+{
+    size_t n = strlen(path), at;
+
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    for (at = n; at > 0 && path[at - 1] != '/';)
+        at--;
+    *base = strndup(path + at, n - at);
+    while (at > 1 && path[at - 1] == '/')
+        at--;
+    *dir = at > 0 ? strndup(path, at) : strdup(".");
+    return *dir && *base;
+}
+
+/* A case's name is its file's without the end that says how it is packed. */
+static void cut_end(char *name)
+{
+    for (const char *const *end = vault_packed_ends; *end; end++) {
+        size_t n = strlen(name), k = strlen(*end);
+
+        if (n > k && strcmp(name + n - k, *end) == 0)
+            name[n - k] = '\0';
+    }
+}
+
+static int open_elsewhere(struct lq_case *c, const char *dir, const char *base, struct lq_error *err)
+{
+    enum file_result r = file_open_dir(AT_FDCWD, dir, &c->parent);
+    struct stat st;
+
+    if (r == FILE_OK)
+        r = file_open(c->parent, base, &c->archive, &st);
+    else
+        c->parent = -1;
+    if (r == FILE_OK)
+        return open_packed(c, err);
+    if (r == FILE_ODD && c->parent >= 0)
+        return open_tree(c, base, err);
+    return error_set(err, r == FILE_GONE ? LQ_ENOENT : r == FILE_DENIED ? LQ_EACCES : LQ_EIO, "%s: %s", c->path, file_result_text(r));
+}
+
+static int open_path(struct lq_case **out, const char *path, struct lq_error *err)
+{
+    char *dir = NULL, *base = NULL, name[NAME_MAX + 1];
+    struct lq_vault *v = NULL;
+    struct lq_case *c = NULL;
+    int rc = LQ_OK;
+
+    if (!split(path, &dir, &base)) {
+        rc = error_memory(err);
+    } else {
+        snprintf(name, sizeof(name), "%s", base);
+        cut_end(name);
+        /* In a vault it is opened as one of its cases: then its ledger is known. */
+        if (vault_job_name(name, strlen(name)) && lq_vault_open(&v, dir, NULL) == LQ_OK) {
+            rc = open_named(&c, v, name, NULL, err);
+            if (rc == LQ_OK)
+                c->own_vault = true;
+            else
+                lq_vault_close(v);
+        } else {
+            c = new_case(NULL, name, path);
+            rc = c ? open_elsewhere(c, dir, base, err) : error_memory(err);
+            if (rc == LQ_OK) {
+                finish_info(c);
+            } else {
+                lq_case_close(c);
+                c = NULL;
+            }
+        }
+    }
+    free(dir);
+    free(base);
+    if (rc == LQ_OK)
+        *out = c;
+    return rc;
+}
+
+int lq_case_open(struct lq_case **out, struct lq_vault *v, const char *name, struct lq_error *err)
+{
+    if (!name || *name == '\0')
+        return error_set(err, LQ_EINVAL, "the name of the case is empty");
+    return v ? open_named(out, v, name, NULL, err) : open_path(out, name, err);
+}
+
+const struct lq_case_info *lq_case_info(const struct lq_case *c)
+{
+    return &c->info;
+}
+
+static int open_unpacked(struct lq_case *c, struct lq_error *err)
+{
+    int rc;
+
+    if (c->fd >= 0)
+        return LQ_OK;
+    rc = pack_unpack(c, err);
+    return rc == LQ_OK ? open_spools(c, err) : rc;
+}
+
+int lq_case_queue(struct lq_queue **out, struct lq_case *c, size_t i, struct lq_error *err)
+{
+    struct case_spool *s;
+    char *root, dir[64];
+    int fd, rc;
+
+    if (i >= c->spool_count)
+        return error_set(err, LQ_EINVAL, "case %s has no spool number %zu", c->name, i);
+    rc = open_unpacked(c, err);
+    if (rc != LQ_OK)
+        return rc;
+    s = &c->spools[i];
+    if (!c->queues[i]) {
+        spool_dir_name(c, i, dir);
+        if (s->fd < 0)
+            return error_set(err, LQ_EDAMAGED, "%s: there is no data/%s", c->path, dir);
+        if (asprintf(&root, "%s/data/%s", c->path, dir) < 0)
+            return error_memory(err);
+        fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 0);
+        c->queues[i] = fd >= 0 ? queue_over(queue_backend(s->mta), fd, root, s->host, s->spool) : NULL;
+        free(root);
+        if (!c->queues[i]) {
+            if (fd >= 0)
+                close(fd);
+            return error_memory(err);
+        }
+        c->queues[i]->in_case = c;
+        c->queues[i]->case_spool = i;
+    }
+    *out = c->queues[i];
+    return LQ_OK;
+}
+
+/* --- making --- */
+
+static const char bagit[] = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n";
+static const char incomplete[] = "This case is being filled, or waits for `mqquarantine seal`. What is in data/ is whole all the same.\n";
+
+static int make_dir(int dirfd, const char *name, int *fd)
+{
+    int error = file_make_dir(dirfd, name, 0700);
+
+    return error ? error : file_open_below(dirfd, name, fd);
+}
+
+static int fill_new(struct lq_case *c)
+{
+    int fd, error = case_write_file(c, "INCOMPLETE", incomplete, sizeof(incomplete) - 1);
+
+    if (error == 0)
+        error = case_write_file(c, "bagit.txt", bagit, sizeof(bagit) - 1);
+    if (error == 0)
+        error = case_write_file(c, "spools.ndjson", "", 0);
+    if (error == 0)
+        error = file_make_dir(c->fd, "data", 0700);
+    if (error == 0)
+        error = vault_create(c->vault, c->fd, "journal.ndjson", &fd);
+    if (error == 0) {
+        close(fd);
+        error = file_sync(c->fd);
+    }
+    return error;
+}
+
+static int begin_journal(struct lq_case *c, const struct job_intent *in, struct lq_error *err)
+{
+    struct buf b = { 0 };
+    int rc;
+
+    json_text(&b, "verb", in->verb);
+    json_text(&b, "custody", custody_names[c->info.custody]);
+    json_text(&b, "why", in->why);
+    json_text(&b, "command", in->command);
+    json_text(&b, "software", "mqtools " MQ_VERSION);
+    job_who(&b);
+    buf_add_char(&b, '\0');
+    rc = b.failed ? error_memory(err) : case_journal(c, "created", b.p, err);
+    buf_done(&b);
+    return rc;
+}
+
+int case_create(struct lq_case **out, struct lq_vault *v, const char *name, enum lq_custody custody, const struct job_intent *intent, struct lq_error *err)
+{
+    struct lq_case *c = new_case(v, name, NULL);
+    char host[256] = "";
+    int error, rc = LQ_OK;
+
+    if (!c)
+        return error_memory(err);
+    c->parent = v->fd;
+    error = make_dir(v->fd, name, &c->fd);
+    gethostname(host, sizeof(host) - 1);
+    c->tree = strdup(name);
+    c->info.custody = custody;
+    c->info.host = keep(c, host);
+    c->info.why = keep(c, intent->why);
+    c->info.command = keep(c, intent->command);
+    c->info.verb = keep(c, intent->verb);
+    c->info.created = (int64_t)time(NULL);
+    if (error == 0 && !c->tree)
+        error = ENOMEM;
+    if (error == 0)
+        error = fill_new(c);
+    if (error == 0)
+        error = file_sync(v->fd);
+    if (error)
+        rc = case_error(c, "", error, err);
+    if (rc == LQ_OK)
+        rc = begin_journal(c, intent, err);
+    if (rc == LQ_OK)
+        rc = case_write_info(c, NULL, err);
+    if (rc == LQ_OK && (error = file_sync(c->fd)) != 0)
+        rc = case_error(c, "", error, err);
+    if (rc != LQ_OK) {
+        /* Nothing is in it; the name was ours alone. */
+        if (c->fd >= 0)
+            tree_remove(v->fd, name);
+        lq_case_close(c);
+        return rc;
+    }
+    *out = c;
+    return LQ_OK;
+}
+
+static int write_spool_line(struct lq_case *c, size_t i, const struct stat *st)
+{
+    const struct case_spool *s = &c->spools[i];
+    char dir[64], dev[32];
+    struct buf b = { 0 };
+    int fd, error;
+
+    spool_dir_name(c, i, dir);
+    snprintf(dev, sizeof(dev), "%02x:%02x", major(s->dev), minor(s->dev));
+    buf_add_char(&b, '{');
+    json_text(&b, "dir", dir);
+    json_text(&b, "mta", s->mta);
+    json_text(&b, "host", s->host);
+    json_text(&b, "spool", s->spool);
+    json_text(&b, "dev", dev);
+    json_number(&b, "owner_uid", (int64_t)st->st_uid);
+    json_number(&b, "owner_gid", (int64_t)st->st_gid);
+    buf_add_str(&b, "}\n");
+    error = b.failed ? ENOMEM : file_append(c->fd, "spools.ndjson", 0600, &fd);
+    if (error == 0) {
+        error = vault_append(c->vault, fd, b.p, b.n);
+        if (error == 0)
+            error = file_sync(fd);
+        close(fd);
+    }
+    buf_done(&b);
+    return error;
+}
+
+static int make_spool_dir(struct lq_case *c, size_t i, uid_t uid, gid_t gid)
+{
+    struct case_spool *s = &c->spools[i];
+    char dir[64];
+    int data, error = file_open_below(c->fd, "data", &data);
+
+    if (error)
+        return error;
+    spool_dir_name(c, i, dir);
+    error = make_dir(data, dir, &s->fd);
+    if (error == 0 && geteuid() == 0)
+        error = file_set_owner(s->fd, uid, gid);
+    if (error == 0)
+        error = file_sync(s->fd);
+    if (error == 0)
+        error = file_sync(data);
+    close(data);
+    return error;
+}
+
+int case_add_spool(struct lq_case *c, const struct lq_queue *q, uid_t uid, gid_t gid, size_t *index, struct lq_error *err)
+{
+    struct case_spool *s;
+    struct stat st;
+    int error = fstat(q->fd, &st) < 0 ? errno : add_spool(c, &s);
+    size_t i = c->spool_count - 1;
+
+    if (error)
+        return case_error(c, "spools.ndjson", error, err);
+    s->mta = strdup(q->backend->name);
+    s->spool = strdup(q->origin ? q->origin : q->root);
+    s->host = q->host ? strdup(q->host) : NULL;
+    s->dev = st.st_dev;
+    error = s->mta && s->spool && (s->host || !q->host) ? make_spool_dir(c, i, uid, gid) : ENOMEM;
+    if (error == 0)
+        error = write_spool_line(c, i, &st);
+    if (error)
+        return case_error(c, "spools.ndjson", error, err);
+    c->info.spools = c->spool_count;
+    *index = i;
+    return LQ_OK;
+}
+
+/* --- the custody journal --- */
+
+static void hash_line(const char *line, size_t n, char out[DIGEST_HEX + 1])
+{
+    struct digest *d = digest_new();
+
+    *out = '\0';
+    if (!d)
+        return;
+    digest_add(d, line, n);
+    digest_end(d, out);
+    digest_free(d);
+}
+
+/* How many lines there are and the hash of the last. What a crash left of a line that was never answered for is cut off. */
+static int resume_journal(struct lq_case *c)
+{
+    struct stat st;
+    char *text = NULL;
+    const char *p, *end, *nl;
+    ssize_t n;
+    int error = 0;
+
+    strcpy(c->journal_hash, first_link);
+    c->journal_lines = 0;
+    if (fstat(c->journal, &st) < 0)
+        return errno;
+    if (st.st_size == 0)
+        return 0;
+    text = malloc((size_t)st.st_size);
+    n = text ? pread(c->journal, text, (size_t)st.st_size, 0) : -1;
+    if (n < 0)
+        error = text ? errno : ENOMEM;
+    p = text;
+    end = n > 0 ? text + n : text;
+    for (; error == 0 && (nl = memchr(p, '\n', (size_t)(end - p))) != NULL; p = nl + 1) {
+        c->journal_lines++;
+        if (!memchr(nl + 1, '\n', (size_t)(end - nl - 1)))
+            hash_line(p, (size_t)(nl - p), c->journal_hash);
+    }
+    if (error == 0 && p < end)
+        error = file_truncate(c->journal, (uint64_t)(p - text));
+    if (error == 0 && c->journal_hash[0] == '\0')
+        error = ENOMEM;
+    free(text);
+    return error;
+}
+
+int case_lock(struct lq_case *c, struct lq_error *err)
+{
+    struct stat st;
+    enum file_result r;
+    int error;
+
+    if (c->journal >= 0)
+        return LQ_OK;
+    if (c->info.packed)
+        return error_set(err, LQ_EREFUSED, "case %s is packed: nothing in it can be changed", c->name);
+    r = file_open_rw(c->fd, "journal.ndjson", &c->journal, &st);
+    error = r == FILE_OK ? 0 : r == FILE_GONE ? file_create(c->fd, "journal.ndjson", 0600, &c->journal) : r == FILE_DENIED ? EACCES : EIO;
+    if (error == 0)
+        error = file_lock_flock(c->journal);
+    if (error == 0)
+        error = resume_journal(c);
+    if (error == 0)
+        return LQ_OK;
+    if (c->journal >= 0)
+        close(c->journal);
+    c->journal = -1;
+    if (error == EAGAIN)
+        return error_set(err, LQ_EREFUSED, "another process works on case %s", c->name);
+    return case_error(c, "journal.ndjson", error, err);
+}
+
+int case_journal(struct lq_case *c, const char *event, const char *json_members, struct lq_error *err)
+{
+    char now[TIME_TEXT];
+    struct buf b = { 0 };
+    int error, rc = case_lock(c, err);
+
+    if (rc != LQ_OK)
+        return rc;
+    job_time(now);
+    buf_add_char(&b, '{');
+    json_number(&b, "seq", (int64_t)c->journal_lines);
+    json_text(&b, "time", now);
+    json_text(&b, "event", event);
+    if (json_members && *json_members) {
+        buf_add_char(&b, ',');
+        buf_add_str(&b, json_members);
+    }
+    json_text(&b, "prev", c->journal_hash);
+    buf_add_str(&b, "}\n");
+    error = b.failed ? ENOMEM : vault_append(c->vault, c->journal, b.p, b.n);
+    if (error == 0)
+        error = file_sync(c->journal);
+    if (error == 0) {
+        hash_line(b.p, b.n - 1, c->journal_hash);
+        c->journal_lines++;
+        error = c->journal_hash[0] ? 0 : ENOMEM;
+    }
+    buf_done(&b);
+    return error ? case_error(c, "journal.ndjson", error, err) : LQ_OK;
+}
+
+/* --- its job --- */
+
+int case_idle(struct lq_case *c, struct lq_error *err)
+{
+    bool alive = false;
+
+    if (c->vault && vault_job_open(c->vault, c->name, &alive) && alive)
+        return error_set(err, LQ_EREFUSED, "the job of case %s is still running", c->name);
+    if (is_unfinished(c))
+        return error_set(err, LQ_EREFUSED, "the job of case %s was interrupted; first: mqquarantine recover --vault %s", c->name, c->vault->path);
+    return LQ_OK;
+}
+
+int lq_case_seal(struct lq_case *c, struct lq_error *err)
+{
+    int rc;
+
+    if (c->info.sealed)
+        return error_set(err, LQ_EREFUSED, "case %s is sealed already", c->name);
+    rc = case_idle(c, err);
+    return rc == LQ_OK ? case_seal(c, err) : rc;
+}
+
+/* --- deleting --- */
+
+static int gone_name(int dirfd, const char *name, char out[NAME_MAX + 1])
+{
+    struct stat st;
+
+    for (unsigned i = 1; i <= TREES_MAX; i++) {
+        snprintf(out, NAME_MAX + 1, i == 1 ? ".gone-%s" : ".gone-%s.%u", name, i);
+        if (file_stat(dirfd, out, &st) == FILE_GONE)
+            return 0;
+    }
+    return EEXIST;
+}
+
+int case_remove_tree(struct lq_vault *v, const char *name)
+{
+    char gone[NAME_MAX + 1];
+    struct stat st;
+    int error;
+
+    if (file_stat(v->fd, name, &st) == FILE_GONE)
+        return 0;
+    error = gone_name(v->fd, name, gone);
+    /* Where the file system cannot rename without replacing (NFS), it goes file by file: its archive, or the wish to drop it, says so. */
+    if (error == 0)
+        error = file_move(v->fd, name, v->fd, gone);
+    if (error == EINVAL)
+        return tree_remove(v->fd, name);
+    if (error == 0)
+        error = file_sync(v->fd);
+    return error ? error : tree_remove(v->fd, gone);
+}
+
+static int remove_packed(struct lq_vault *v, const char *name)
+{
+    char file[JOB_NAME + 16];
+    int error = 0;
+
+    for (const char *const *end = vault_packed_ends; *end && (error == 0 || error == ENOENT); end++) {
+        snprintf(file, sizeof(file), "%s%s", name, *end);
+        error = file_remove(v->fd, file);
+    }
+    return error == ENOENT ? 0 : error;
+}
+
+static int drop_begun(struct lq_case *c, struct job *job, struct lq_error *err)
+{
+    char members[256];
+    struct buf b = { 0 };
+    int error, rc = LQ_OK;
+
+    snprintf(members, sizeof(members), "\"custody\":\"%s\",\"messages\":%llu,\"bytes\":%llu,\"restored\":%llu", custody_names[c->info.custody],
+             (unsigned long long)c->info.messages, (unsigned long long)c->info.bytes, (unsigned long long)c->info.restored);
+    buf_printf(&b, "{\"event\":\"drop\",\"case\":\"%s\",%s}", c->name, members);
+    buf_add_char(&b, '\0');
+    error = b.failed ? ENOMEM : job_line(job, c->name, b.p);
+    /* The tree first: with the archive gone and the tree left, the case would only look like one that was never packed. */
+    if (error == 0)
+        error = case_remove_tree(c->vault, c->name);
+    if (error == 0)
+        error = remove_packed(c->vault, c->name);
+    if (error == 0)
+        error = file_sync(c->vault->fd);
+    buf_done(&b);
+    if (error)
+        rc = case_error(c, "", error, err);
+    return rc;
+}
+
+static int lock_to_drop(struct lq_case *c, struct lq_error *err)
+{
+    int error;
+
+    if (!c->info.packed)
+        return case_lock(c, err);
+    error = file_lock_flock(c->archive);
+    if (error == EAGAIN)
+        return error_set(err, LQ_EREFUSED, "another process works on case %s", c->name);
+    return error ? case_error(c, "", error, err) : LQ_OK;
+}
+
+int lq_case_drop(struct lq_case *c, const char *why, const char *command, struct lq_error *err)
+{
+    struct job_intent intent = { .verb = "drop", .why = why, .command = command, .case_name = c->name };
+    struct job *job;
+    int rc;
+
+    if (!c->vault)
+        return error_set(err, LQ_EREFUSED, "%s is in no vault; it is yours to remove", c->path);
+    rc = case_idle(c, err);
+    if (rc == LQ_OK)
+        rc = lock_to_drop(c, err);
+    if (rc == LQ_OK)
+        rc = job_create(&job, c->vault, NULL, &intent, err);
+    if (rc != LQ_OK)
+        return rc;
+    rc = drop_begun(c, job, err);
+    if (rc == LQ_OK)
+        return job_finish(job, "done", err);
+    job_finish(job, "failed", NULL);
+    return rc;
+}
+
+static int expire_one(struct lq_vault *v, struct job **job, const char *name, int64_t before, bool dry, lq_finding_fn *tell, void *ctx, struct lq_error *err)
+{
+    static const struct job_intent intent = { .verb = "expire", .case_name = "" };
+    char sentence[512];
+    struct lq_error why;
+    struct lq_case *c;
+    int rc = lq_case_open(&c, v, name, &why);
+
+    if (rc != LQ_OK) {
+        tell(ctx, why.text);
+        return rc == LQ_ENOMEM ? error_memory(err) : LQ_OK;
+    }
+    if (c->info.custody != LQ_PURGED || c->info.created >= before || c->info.created == 0) {
+        lq_case_close(c);
+        return LQ_OK;
+    }
+    rc = case_idle(c, &why);
+    if (rc == LQ_OK && !dry)
+        rc = lock_to_drop(c, &why);
+    if (rc != LQ_OK) {
+        snprintf(sentence, sizeof(sentence), "%s is left: %.400s", name, why.text);
+        tell(ctx, sentence);
+        lq_case_close(c);
+        return LQ_OK;
+    }
+    snprintf(sentence, sizeof(sentence), "%s: undo case of %llu messages, %llu bytes: %s", name, (unsigned long long)c->info.messages,
+             (unsigned long long)c->info.bytes, dry ? "would be deleted" : "deleted");
+    if (!dry && !*job)
+        rc = job_create(job, v, NULL, &intent, err);
+    if (!dry && rc == LQ_OK)
+        rc = drop_begun(c, *job, err);
+    if (rc == LQ_OK)
+        tell(ctx, sentence);
+    lq_case_close(c);
+    return rc;
+}
+
+int lq_vault_expire(struct lq_vault *v, int64_t before, bool dry, lq_finding_fn *tell, void *ctx, struct lq_error *err)
+{
+    struct job *job = NULL;
+    char **names;
+    size_t n;
+    int rc = lq_vault_cases(v, &names, &n, err), end;
+
+    if (rc != LQ_OK)
+        return rc;
+    for (size_t i = 0; rc == LQ_OK && i < n; i++)
+        rc = expire_one(v, &job, names[i], before, dry, tell, ctx, err);
+    lq_names_free(names, n);
+    end = job_finish(job, rc == LQ_OK ? "done" : "failed", rc == LQ_OK ? err : NULL);
+    return rc == LQ_OK ? end : rc;
+}
+
+/* --- after crashes --- */
+
+struct leftovers {
+    char **names;
+    size_t n, cap;
+    bool failed;
+};
+
+static int note_leftover(void *ctx, const char *name, size_t len, unsigned char type)
+{
+    static const char *const starts[] = { ".packing-", ".unpacked-", ".gone-" };
+    struct leftovers *l = ctx;
+
+    (void)type;
+    (void)len;
+    for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++) {
+        if (strncmp(name, starts[i], strlen(starts[i])) != 0)
+            continue;
+        if (l->n == l->cap) {
+            size_t cap = l->cap ? l->cap * 2 : 16;
+            char **more = realloc(l->names, cap * sizeof(*more));
+
+            if (!more)
+                return l->failed = true;
+            l->names = more;
+            l->cap = cap;
+        }
+        l->names[l->n] = strdup(name);
+        if (!l->names[l->n])
+            return l->failed = true;
+        l->n++;
+    }
+    return 0;
+}
+
+/* Who packs, unpacks or removes holds a lock on what it works on. */
+static bool in_use(struct lq_vault *v, const char *name)
+{
+    struct stat st;
+    int fd, error;
+
+    if (file_open(v->fd, name, &fd, &st) != FILE_OK && file_open_below(v->fd, name, &fd) != 0)
+        return false;
+    error = file_lock_flock(fd);
+    close(fd);
+    return error == EAGAIN;
+}
+
+static void told(lq_finding_fn *tell, void *ctx, const char *name, const char *what)
+{
+    char sentence[512];
+
+    snprintf(sentence, sizeof(sentence), "%.200s: %s", name, what);
+    if (tell)
+        tell(ctx, sentence);
+}
+
+/* An open tree beside its archive. */
+static int tidy_packed(struct lq_vault *v, lq_finding_fn *tell, void *ctx, struct lq_error *err)
+{
+    char **names;
+    size_t n;
+    int error = 0, rc = lq_vault_cases(v, &names, &n, err);
+
+    for (size_t i = 0; rc == LQ_OK && error == 0 && i < n; i++) {
+        struct lq_case c = { .vault = v, .name = names[i], .archive = -1 };
+        struct stat st;
+        bool alive;
+
+        if (file_stat(v->fd, names[i], &st) == FILE_GONE || find_packed(&c) != FILE_OK)
+            continue;
+        close(c.archive);
+        free(c.path);
+        if (vault_job_open(v, names[i], &alive) && alive)
+            continue;
+        error = case_remove_tree(v, names[i]);
+        told(tell, ctx, names[i], "packed; what was left of its open tree is removed");
+    }
+    if (rc == LQ_OK) {
+        lq_names_free(names, n);
+        rc = error ? vault_error(v, "", error, err) : LQ_OK;
+    }
+    return rc;
+}
+
+int vault_tidy(struct lq_vault *v, lq_finding_fn *tell, void *ctx, struct lq_error *err)
+{
+    struct leftovers l = { 0 };
+    enum file_result r = file_each(v->fd, note_leftover, &l);
+    int error = l.failed ? ENOMEM : r == FILE_OK ? 0 : errno, rc;
+
+    for (size_t i = 0; error == 0 && i < l.n; i++) {
+        if (in_use(v, l.names[i]))
+            continue;
+        error = tree_remove(v->fd, l.names[i]);
+        told(tell, ctx, l.names[i], "removed; nothing in it was needed any more");
+    }
+    lq_names_free(l.names, l.n);
+    rc = error ? vault_error(v, "", error, err) : LQ_OK;
+    return rc == LQ_OK ? tidy_packed(v, tell, ctx, err) : rc;
+}
