@@ -29,6 +29,9 @@ WAYS = {
     "kill": [("kill", "before"), ("kill", "after")],
     "power": [("power", "synced"), ("power", "lists"), ("power", "mixed 1"), ("power", "mixed 2")],
     "full": [("from", "ENOSPC"), ("from", "EROFS")],
+    "read": [("read", "EIO"), ("read", "EACCES")],
+    "deliver": [("kill", "before, then delivered"), ("power", "synced, then delivered"), ("power", "mixed 1, then delivered"),
+                ("power", "mixed 2, then delivered")],
 }
 
 
@@ -103,7 +106,7 @@ class Scenario:
     """What is tested. Subclasses fill in the rest."""
 
     name = "?"
-    groups = ("errno", "kill", "power", "full")
+    groups = ("errno", "kill", "power", "full", "read")
 
     def prepare(self, world):
         raise NotImplementedError
@@ -121,6 +124,10 @@ class Scenario:
 
     def complaints(self, world, before, end, finished):
         """What is wrong after recovery, as sentences. end: look() after an undisturbed run; finished: the command said that all was done."""
+        raise NotImplementedError
+
+    def deliver(self, world, before, end):
+        """The server was faster than recovery and delivered what it could see. What is wrong with that, as sentences."""
         raise NotImplementedError
 
     def quiet(self, text):
@@ -145,10 +152,10 @@ class Scenario:
 
 def settings(way, n):
     kind, what = way
-    if kind == "errno":
-        return {"FAULT_AT": str(n), "FAULT_ERRNO": str(getattr(errno, what))}
+    if kind in ("errno", "read"):
+        return {"FAULT_AT": str(n), "FAULT_ERRNO": str(getattr(errno, what)), "FAULT_READS": "1" if kind == "read" else "0"}
     if kind == "kill":
-        return {"FAULT_AT": str(n), "FAULT_KILL": what}
+        return {"FAULT_AT": str(n), "FAULT_KILL": what.split(",")[0]}
     if kind == "power":
         return {"FAULT_AT": str(n), "FAULT_KILL": "before"}
     return {"FAULT_FROM": str(n), "FAULT_ERRNO": str(getattr(errno, what)), "FAULT_GROWING": "1" if what == "ENOSPC" else "0"}
@@ -175,6 +182,8 @@ class Bench:
     def __init__(self, scenario, world):
         self.scenario, self.world = scenario, world
         self._begin()
+        _, self.total_with_reads, _ = world.run(scenario.argv(world), {"FAULT_READS": "1"})
+        world.shadow.rewind()
         status, self.total, said = world.run(scenario.argv(world))
         if not scenario.done(status) or self.total == 0:
             raise Trouble("%s: undisturbed: status %s, %d calls: %s" % (scenario.name, status, self.total, said))
@@ -200,6 +209,9 @@ class Bench:
         if faults and isinstance(status, int) and status >= 0:
             return [], said
         return ([] if self.scenario.done(status) else ["recover ends with %s: %s" % (status, said.strip())]), said
+
+    def calls(self, group):
+        return self.total_with_reads if group == "read" else self.total
 
     def _judge(self, finished, first):
         """Recover, look; recover again, which must find nothing. first: faults of a recovery that comes before."""
@@ -229,7 +241,10 @@ class Bench:
         if not killed and (status == "timeout" or status < 0):
             wrong.append("the command died: %s" % status)
         if kind == "power":
-            self.world.shadow.power_failure(what.split()[0], random.Random("%s %s %d" % (self.scenario.name, what, n)))
+            how = what.split(",")[0]
+            self.world.shadow.power_failure(how.split()[0], random.Random("%s %s %d" % (self.scenario.name, how, n)))
+        if what.endswith("delivered"):
+            wrong += self.scenario.deliver(self.world, self.before, self.end)
         first = settings(way, 1) if kind == "from" else {}
         wrong += self._judge(not killed and self.scenario.done(status), first)
         self._back()
@@ -267,7 +282,8 @@ class Row:
 
     def __init__(self, bench, group):
         self.bench, self.group = bench, group
-        self.todo = [(way, n) for n in spread(bench.total) for way in WAYS[group]]
+        self.calls = bench.calls(group)
+        self.todo = [(way, n) for n in spread(self.calls) for way in WAYS[group]]
         self.size, self.tried, self.failures = len(self.todo), 0, []
 
     def step(self):
@@ -279,7 +295,7 @@ class Row:
 
     def report(self, tally):
         cells = "%d cells" % self.size if self.tried == self.size else "%d of %d cells" % (self.tried, self.size)
-        text = "faults %s: %s (%s, %d calls)" % (self.bench.scenario.name, self.group, cells, self.bench.total)
+        text = "faults %s: %s (%s, %d calls)" % (self.bench.scenario.name, self.group, cells, self.calls)
         if self.failures:
             tally.bad("%s: %d broke" % (text, len(self.failures)), self.failures[:5])
         else:

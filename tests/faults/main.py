@@ -10,11 +10,12 @@ import sys
 import tempfile
 
 import driver
+import mail
 import selftest
 
 
 def everything():
-    return selftest.scenarios()
+    return selftest.scenarios() + mail.scenarios()
 
 
 def other_file_system(base):
