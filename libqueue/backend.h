@@ -142,7 +142,8 @@ enum {
     CLAIM_ACTIVE = 1,           /* also in Postfix's active queue */
     CLAIM_MAILDROP = 2,         /* also in Postfix's maildrop: the caller knows that Postfix is down */
     CLAIM_UNLOCKED = 4,         /* in a case: no server looks at it, no lock */
-    CLAIM_DAMAGED = 8           /* a control file that its server would refuse may be claimed, too */
+    CLAIM_DAMAGED = 8,          /* a control file that its server would refuse may be claimed, too */
+    CLAIM_DRY = 16              /* answer as if it were claimed, but take no lock; whether somebody else has it is the caller's to ask */
 };
 
 /* What holding or releasing means for the key file. The engine writes and moves. */

@@ -289,7 +289,7 @@ static enum claim_result lock_key(struct taking *t, size_t dir, int kind, struct
 {
     enum file_result found;
     struct stat again;
-    int error = kind == PF_ACTIVE ? 0 : file_lock_flock(t->c->lock);
+    int error = kind == PF_ACTIVE || (t->flags & CLAIM_DRY) ? 0 : file_lock_flock(t->c->lock);
 
     if (error == EAGAIN || (kind == PF_ACTIVE && somebody_locks(st)))
         return answer(t, CLAIM_BUSY, "is being delivered");
@@ -346,7 +346,7 @@ static enum claim_result claim_key(struct taking *t, size_t dir, int kind)
         add_part(t, dir, (uint8_t)kind, &st);
         t->c->state = postfix_dir_state[kind];
     }
-    if (r != CLAIM_OK || (t->flags & CLAIM_UNLOCKED))
+    if (r != CLAIM_OK || (t->flags & (CLAIM_UNLOCKED | CLAIM_DRY)))
         claim_done(t->c);
     return r;
 }

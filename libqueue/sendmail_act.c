@@ -192,7 +192,7 @@ static enum claim_result open_key(struct search *s, const struct found *key, uns
         return r == FILE_GONE ? CLAIM_GONE : refuse(c, "%s: %s", path, file_result_text(r));
     if (flags & CLAIM_UNLOCKED)
         return CLAIM_OK;
-    error = st->st_size == 0 ? EAGAIN : lock_both(*fd);
+    error = st->st_size == 0 ? EAGAIN : flags & CLAIM_DRY ? 0 : lock_both(*fd);
     if (error == 0)
         return CLAIM_OK;
     close(*fd);

@@ -1,0 +1,746 @@
+/*
+ * A job: the queues and vaults of a set, the guards, batches and their outcomes, the end. What is done to a message is the verbs' work.
+ *
+ * Messages go in batches, because a directory's sync costs as much as many renames: a batch is large enough that each directory it
+ * changes has BATCH_PER_DIR of its messages on average, and small enough for the descriptors that hold its locks.
+ */
+#include <errno.h>
+#include <jansson.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "act.h"
+
+static const struct verb *const verbs[] = {
+    [LQ_TAKE] = &take_verb, [LQ_HOLD] = &hold_verb, [LQ_RELEASE] = &release_verb, [LQ_PURGE] = &purge_verb, [LQ_RESTORE] = &restore_verb,
+};
+
+const struct verb *job_verb(const struct lq_job *j)
+{
+    return j->opts.verb == LQ_PURGE && j->opts.undo ? &undo_verb : verbs[j->opts.verb];
+}
+
+/* --- what the verbs tell --- */
+
+static void tell(struct work *w, enum lq_result result, const char *fmt, va_list ap)
+{
+    vsnprintf(w->text, sizeof(w->text), fmt, ap);
+    w->result = result;
+    w->live = false;
+}
+
+void work_skip(struct work *w, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    tell(w, LQ_SKIPPED, fmt, ap);
+    va_end(ap);
+}
+
+void work_fail(struct work *w, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    tell(w, LQ_FAILED, fmt, ap);
+    va_end(ap);
+}
+
+void job_ends(struct lq_job *j, size_t i, enum lq_status status, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (i < j->cut)
+        j->cut = i;
+    if (j->fatal)
+        return;
+    j->fatal = status;
+    j->error.status = status;
+    va_start(ap, fmt);
+    vsnprintf(j->error.text, sizeof(j->error.text), fmt, ap);
+    va_end(ap);
+}
+
+/* The reserve is root's file. */
+bool job_more_room(struct lq_job *j, struct site *s)
+{
+    bool more = false;
+
+    if (who_back(&j->who, NULL) == LQ_OK)
+        more = vault_use_reserve(j->uses[s->use].vault);
+    return who_become(&j->who, s->uid, s->gid, NULL) == LQ_OK && more;
+}
+
+const char *job_mark(const struct lq_job *j)
+{
+    const char *dash = strrchr(j->name, '-');
+
+    return dash ? dash + 1 : j->name;
+}
+
+/* --- beginning: sites --- */
+
+static int map_dirs(struct site *s, struct lq_error *err)
+{
+    const struct set_queue *q = s->in_set;
+
+    s->map = malloc((q->dir_count + 1) * sizeof(*s->map));
+    if (!s->map)
+        return error_memory(err);
+    for (size_t i = 0; i < q->dir_count; i++) {
+        size_t index;
+        int error = spool_dir(&s->sp, q->dirs[i], &index);
+
+        s->map[i] = error == 0 ? (uint16_t)index : UINT16_MAX;
+        if (error != 0 && error != ENOENT)
+            return error_set(err, error == ENOMEM ? LQ_ENOMEM : LQ_EIO, "%s/%s: %s", s->q->root, q->dirs[i], strerrordesc_np(error));
+    }
+    return LQ_OK;
+}
+
+/*
+ * Whether the server is down, so that what it would pick up at any moment may be touched: Postfix's master holds a lock on its pid file as
+ * long as it lives (master.c). The system's table of locks may not show other containers' ones; then only trying tells.
+ */
+static bool server_is_down(const struct lq_job *j, const struct site *s)
+{
+    struct stat st;
+    int pid, fd;
+    bool down;
+
+    if (file_open_dir(s->q->fd, "pid", &pid) != FILE_OK)
+        return true;
+    if (file_open(pid, "master.pid", &fd, &st) != FILE_OK) {
+        close(pid);
+        return errno == ENOENT;
+    }
+    down = !listing_any_lock(&s->sp, st.st_dev, st.st_ino) && (j->opts.dry || file_lock_flock(fd) == 0);
+    close(fd);
+    close(pid);
+    return down;
+}
+
+static bool has_dir(const struct set_queue *q, const char *path)
+{
+    for (size_t i = 0; i < q->dir_count; i++)
+        if (strcmp(q->dirs[i], path) == 0)
+            return true;
+    return false;
+}
+
+static int check_rights(const struct site *s, struct lq_error *err)
+{
+    const struct passwd *owner = s->uid != 0 ? getpwuid(s->uid) : NULL;
+
+    if (geteuid() == 0 || geteuid() == s->uid)
+        return LQ_OK;
+    return error_set(err, LQ_EACCES, "%s: no right to act on this queue; become root%s%s", s->home ? s->home->root : s->q->root,
+                     owner ? " or " : "", owner ? owner->pw_name : "");
+}
+
+static int open_site(struct lq_job *j, struct site *s, const struct set_queue *in_set, struct lq_error *err)
+{
+    const struct verb *verb = job_verb(j);
+    int error, rc;
+
+    s->in_set = in_set;
+    s->q = in_set->q;
+    s->actor = s->q->backend->actor;
+    s->claim_flags = verb->claim_flags | (j->opts.active ? CLAIM_ACTIVE : 0);
+    if (!s->actor)
+        return error_set(err, LQ_EINVAL, "%s: nothing can be done to a queue of %s", s->q->root, s->q->backend->name);
+    if (j->opts.verb != LQ_RESTORE && s->q->in_case)
+        return error_set(err, LQ_EINVAL, "%s: the messages of a case can only be restored", s->q->root);
+    rc = listing_dirs(&s->sp, s->q, err);
+    if (rc != LQ_OK)
+        return rc;
+    s->listed = true;
+    s->side.sp = &s->sp;
+    reading_init(&s->rd, &s->sp);
+    rc = verb->open ? verb->open(j, s, err) : LQ_OK;
+    if (rc == LQ_OK)
+        rc = map_dirs(s, err);
+    if (rc != LQ_OK)
+        return rc;
+    if (has_dir(in_set, "maildrop") && server_is_down(j, s))
+        s->claim_flags |= CLAIM_MAILDROP;
+    error = s->actor->owner(s->home ? &s->home_sp : &s->sp, &s->uid, &s->gid);
+    if (error != 0)
+        return error_set(err, LQ_EIO, "%s: whose queue this is cannot be told: %s", s->q->root, strerrordesc_np(error));
+    return j->opts.dry ? LQ_OK : check_rights(s, err);
+}
+
+/* Where the messages are or go, for people and for jobs. */
+static struct lq_queue *site_queue(const struct site *s)
+{
+    return s->home ? s->home : s->q;
+}
+
+/* --- beginning: vaults --- */
+
+static int open_vault(struct lq_job *j, struct site *s, struct lq_vault **out, struct lq_error *err)
+{
+    char *path = NULL;
+    int rc;
+
+    if (s->q->in_case && s->q->in_case->vault)
+        return vault_make(out, s->q->in_case->vault->path, err);
+    if (j->vault)
+        return vault_make(out, j->vault, err);
+    rc = lq_vault_default(&path, site_queue(s), err);
+    if (rc == LQ_OK)
+        rc = vault_make(out, path, err);
+    free(path);
+    return rc;
+}
+
+static int use_vault(struct lq_job *j, struct site *s, struct lq_error *err)
+{
+    struct lq_vault *v;
+    struct stat is, was;
+    struct vault_use *use;
+    int rc = open_vault(j, s, &v, err);
+
+    if (rc != LQ_OK)
+        return rc;
+    for (s->use = 0; s->use < j->use_count; s->use++)
+        if (fstat(v->fd, &is) == 0 && fstat(j->uses[s->use].vault->fd, &was) == 0 && is.st_dev == was.st_dev && is.st_ino == was.st_ino)
+            break;
+    use = &j->uses[s->use];
+    if (s->use == j->use_count) {
+        j->use_count++;
+        use->vault = v;
+    } else {
+        lq_vault_close(v);
+    }
+    use->queues[use->queue_count++] = site_queue(s);
+    return LQ_OK;
+}
+
+static int refuse_crashed(struct vault_use *use, const char *spool, struct lq_error *err)
+{
+    struct crashed *crashed;
+    size_t n;
+    int rc = vault_crashed(use->vault, spool, &crashed, &n, err);
+
+    if (rc != LQ_OK)
+        return rc;
+    if (n > 0)
+        rc = error_set(err, LQ_EREFUSED, "job %s on %s was interrupted and is not finished; first: mqquarantine recover --vault %s",
+                       crashed[0].name, spool, use->vault->path);
+    vault_crashed_free(crashed, n);
+    return rc;
+}
+
+static int refuse_network(const struct lq_job *j, const struct site *s, struct lq_error *err)
+{
+    int fd = site_queue(s)->fd;
+
+    if (j->opts.nfs_ok || (!vault_on_network(fd) && (j->opts.dry || !vault_on_network(j->uses[s->use].vault->fd))))
+        return LQ_OK;
+    return error_set(err, LQ_EREFUSED, "%s or its vault is on a network file system, where renames and locks promise less; --nfs-ok to act all the same",
+                     site_queue(s)->root);
+}
+
+/* An undo case must fit before the first message goes: its archive, and on another file system the messages, too. */
+static int check_room(struct lq_job *j, size_t u, struct lq_error *err)
+{
+    enum { MARGIN = 4 << 20, PER_MESSAGE = 4096 };
+    struct statvfs fs;
+    uint64_t need = MARGIN, have;
+
+    if (job_verb(j) != &undo_verb || fstatvfs(j->uses[u].vault->fd, &fs) < 0)
+        return LQ_OK;
+    for (size_t i = 0; i < j->site_count; i++) {
+        const struct site *s = &j->sites[i];
+        struct stat st;
+
+        if (s->use != u)
+            continue;
+        need += s->in_set->bytes;
+        if (fstat(s->q->fd, &st) == 0 && st.st_dev != j->uses[u].vault->dev)
+            need += s->in_set->bytes;
+    }
+    need += (uint64_t)j->set->count * PER_MESSAGE;
+    have = (uint64_t)fs.f_bavail * fs.f_frsize;
+    if (have >= need)
+        return LQ_OK;
+    return error_set(err, LQ_EREFUSED,
+                     "%s: no room for the undo case: it may need %llu MiB, %llu MiB are free; nothing was deleted. Either take the messages "
+                     "(mqquarantine take), or name a vault elsewhere (--vault), or purge without undo (--no-undo)",
+                     j->uses[u].vault->path, (unsigned long long)(need >> 20), (unsigned long long)(have >> 20));
+}
+
+static int check_guards(struct lq_job *j, struct lq_error *err)
+{
+    int rc = LQ_OK;
+
+    for (size_t i = 0; i < j->site_count && rc == LQ_OK; i++)
+        rc = refuse_network(j, &j->sites[i], err);
+    for (size_t i = 0; i < j->site_count && rc == LQ_OK && !j->opts.dry; i++)
+        rc = refuse_crashed(&j->uses[j->sites[i].use], site_queue(&j->sites[i])->root, err);
+    for (size_t u = 0; u < j->use_count && rc == LQ_OK; u++)
+        rc = check_room(j, u, err);
+    return rc;
+}
+
+static int begin_use(struct lq_job *j, struct vault_use *use, struct lq_error *err)
+{
+    const struct verb *verb = job_verb(j);
+    struct job_intent intent = { .verb = verb->name, .why = j->why, .command = j->command, .queues = use->queues,
+                                 .queue_count = use->queue_count };
+    int rc;
+
+    for (size_t i = 0; i < j->site_count; i++)
+        if (j->sites[i].ledger_name)
+            intent.case_name = j->sites[i].ledger_name;
+    rc = job_create(&use->job, use->vault, *j->name ? j->name : NULL, &intent, err);
+    if (rc == LQ_OK)
+        snprintf(j->name, sizeof(j->name), "%s", job_name(use->job));
+    if (rc == LQ_OK && verb->fills_case)
+        rc = case_create(&use->c, use->vault, j->name, verb == &undo_verb ? LQ_PURGED : LQ_MOVED, &intent, err);
+    return rc;
+}
+
+static int begin_site(struct lq_job *j, struct site *s, struct lq_error *err)
+{
+    struct vault_use *use = &j->uses[s->use];
+    int rc = LQ_OK;
+
+    if (use->c) {
+        rc = case_add_spool(use->c, s->q, s->uid, s->gid, &s->case_spool, err);
+        if (rc == LQ_OK)
+            s->folders.base = use->c->spools[s->case_spool].fd;
+    }
+    if (rc == LQ_OK && s->ledger_name)
+        rc = ledger_open(&s->ledger, use->vault, s->ledger_name, err);
+    if (rc == LQ_OK && s->unpacked)
+        rc = folders_give(s->q->fd, s->uid, s->gid, err);
+    return rc;
+}
+
+/* A dry run looks into the ledger where there is one. */
+static int look_site(struct site *s, struct lq_error *err)
+{
+    if (!s->ledger_name || !s->q->in_case->vault)
+        return LQ_OK;
+    return ledger_look(&s->ledger, s->q->in_case->vault, s->ledger_name, err);
+}
+
+static int one_case(const struct lq_job *j, struct lq_error *err)
+{
+    for (size_t i = 1; i < j->site_count; i++)
+        if (j->sites[i].q->in_case != j->sites[0].q->in_case)
+            return error_set(err, LQ_EINVAL, "one job restores from one case");
+    return LQ_OK;
+}
+
+/* As many messages at a time as descriptors allow. */
+static int make_batch(struct lq_job *j, struct lq_error *err)
+{
+    bool restore = j->opts.verb == LQ_RESTORE;
+    size_t each = restore ? CLAIM_PARTS_MAX + 2 : 4, used = 128, max = restore ? RESTORE_MAX : BATCH_MAX;
+    struct rlimit limit;
+
+    for (size_t i = 0; i < j->site_count; i++)
+        used += 2 * j->sites[i].sp.dir_count + j->sites[i].home_sp.dir_count;
+    listing_more_files();
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < used + max * each)
+        max = limit.rlim_cur > used + each ? (size_t)(limit.rlim_cur - used) / each : 1;
+    if (max > j->set->count)
+        max = j->set->count + 1;
+    if (j->opts.batch > 0 && j->opts.batch < max)
+        max = j->opts.batch;
+    j->batch = calloc(max, sizeof(*j->batch));
+    j->batch_max = max;
+    return j->batch ? LQ_OK : error_memory(err);
+}
+
+static int begin(struct lq_job *j, struct lq_error *err)
+{
+    int rc = LQ_OK;
+
+    for (size_t i = 0; i < j->set->queue_count && rc == LQ_OK; i++)
+        rc = open_site(j, &j->sites[j->site_count++], &j->set->queues[i], err);
+    if (rc == LQ_OK)
+        rc = one_case(j, err);
+    for (size_t i = 0; i < j->site_count && rc == LQ_OK && !j->opts.dry; i++)
+        rc = use_vault(j, &j->sites[i], err);
+    if (rc == LQ_OK)
+        rc = check_guards(j, err);
+    if (rc == LQ_OK)
+        rc = make_batch(j, err);
+    for (size_t u = 0; u < j->use_count && rc == LQ_OK; u++)
+        rc = begin_use(j, &j->uses[u], err);
+    for (size_t i = 0; i < j->site_count && rc == LQ_OK; i++)
+        rc = j->opts.dry ? look_site(&j->sites[i], err) : begin_site(j, &j->sites[i], err);
+    return rc;
+}
+
+/* --- memory --- */
+
+static bool copy_text(char **out, const char *text)
+{
+    *out = text ? strdup(text) : NULL;
+    return *out || !text;
+}
+
+static struct lq_job *new_job(const struct lq_set *set, const struct lq_job_opts *opts)
+{
+    struct lq_job *j = calloc(1, sizeof(*j));
+    size_t n = set->queue_count;
+
+    if (!j)
+        return NULL;
+    j->set = set;
+    memcpy(&j->opts, opts, opts->size < sizeof(j->opts) ? opts->size : sizeof(j->opts));
+    j->cut = SIZE_MAX;
+    if (j->opts.now == 0)
+        j->opts.now = time(NULL);
+    j->filter_state.now = j->opts.now;
+    j->filter_fields = j->opts.filter ? filter_fields(j->opts.filter) : 0;
+    j->uses = calloc(n + 1, sizeof(*j->uses));
+    j->sites = calloc(n + 1, sizeof(*j->sites));
+    for (size_t i = 0; j->uses && i < n; i++)
+        j->uses[i].queues = calloc(n, sizeof(*j->uses[i].queues));
+    if (j->uses && j->sites && copy_text(&j->why, opts->why) && copy_text(&j->command, opts->command) && copy_text(&j->vault, opts->vault) &&
+        (n == 0 || j->uses[n - 1].queues))
+        return j;
+    return j;
+}
+
+static void close_site(struct site *s)
+{
+    reading_done(&s->rd);
+    record_done(&s->rec);
+    side_done(&s->side);
+    side_done(&s->home_side);
+    folders_done(&s->folders);
+    if (s->ledger)
+        ledger_close(s->ledger);
+    if (s->listed)
+        listing_end(&s->sp);
+    if (s->home_listed)
+        listing_end(&s->home_sp);
+    lq_queue_close(s->home);
+    free(s->map);
+}
+
+static void free_job(struct lq_job *j)
+{
+    for (size_t i = 0; i < j->site_count; i++)
+        close_site(&j->sites[i]);
+    for (size_t u = 0; j->uses && u < j->set->queue_count; u++) {
+        lq_case_close(j->uses[u].c);
+        lq_vault_close(j->uses[u].vault);
+        free(j->uses[u].queues);
+    }
+    pattern_scratch_done(&j->filter_state.scratch);
+    who_done(&j->who);
+    free(j->uses);
+    free(j->sites);
+    free(j->batch);
+    free(j->why);
+    free(j->command);
+    free(j->vault);
+    free(j);
+}
+
+/* Nothing was done yet: the cases are empty. */
+static void abandon(struct lq_job *j)
+{
+    for (size_t u = 0; u < j->use_count; u++) {
+        struct vault_use *use = &j->uses[u];
+
+        lq_case_close(use->c);
+        if (use->c)
+            case_remove_tree(use->vault, j->name);
+        use->c = NULL;
+        if (use->job)
+            job_finish(use->job, "failed", NULL);
+        use->job = NULL;
+    }
+}
+
+int lq_job_begin(struct lq_job **out, const struct lq_set *set, const struct lq_job_opts *opts, struct lq_error *err)
+{
+    struct lq_job *j;
+    int rc;
+
+    if ((unsigned)opts->verb > LQ_RESTORE)
+        return error_set(err, LQ_EINVAL, "there is no verb number %d", (int)opts->verb);
+    j = new_job(set, opts);
+    if (!j)
+        return error_memory(err);
+    rc = begin(j, err);
+    if (rc != LQ_OK) {
+        abandon(j);
+        free_job(j);
+        return rc;
+    }
+    *out = j;
+    return LQ_OK;
+}
+
+/* --- batches --- */
+
+static void put(json_t *o, const char *name, const char *text)
+{
+    if (text && *text)
+        json_object_set_new(o, name, json_string(text));
+}
+
+static const char *result_name(enum lq_result r)
+{
+    return r == LQ_DONE ? "done" : r == LQ_SKIPPED ? "skipped" : "failed";
+}
+
+/* The job's file says what became of each message, answered for or not: the caller may stop. */
+static void write_line(struct lq_job *j, const struct site *s, const struct work *w)
+{
+    json_t *o = json_object();
+    char *line;
+
+    put(o, "event", "message");
+    put(o, "id", w->item->id);
+    put(o, "spool", site_queue(s)->root);
+    put(o, "result", result_name(w->result));
+    put(o, "text", w->text);
+    put(o, "new_id", w->new_id);
+    line = json_dumps(o, JSON_COMPACT);
+    if (line)
+        job_line(j->uses[s->use].job, w->item->id, line);
+    free(line);
+    json_decref(o);
+}
+
+static void count(struct lq_job *j, struct site *s, const struct work *w)
+{
+    size_t *const counts[] = { [LQ_DONE] = &j->done, [LQ_SKIPPED] = &j->skipped, [LQ_FAILED] = &j->failed };
+
+    (*counts[w->result])++;
+    if (!j->opts.dry)
+        j->uses[s->use].done += w->result == LQ_DONE;
+}
+
+/* Messages of one queue until there are enough for one round of syncing. */
+static size_t claim_batch(struct lq_job *j, struct site *s)
+{
+    size_t n = 0, claimed = 0, dirs = 0;
+    bool *seen = calloc(UINT16_MAX, sizeof(*seen));
+
+    while (seen && n < j->batch_max && j->next + n < j->set->count && &j->sites[j->set->items[j->next + n].queue] == s) {
+        struct work *w = &j->batch[n];
+
+        memset(w, 0, offsetof(struct work, c));
+        memset(&w->claimed, 0, sizeof(*w) - offsetof(struct work, claimed));
+        w->index = j->next + n;
+        w->item = &j->set->items[w->index];
+        w->live = true;
+        claim_message(j, s, w);
+        n++;
+        if (!w->live)
+            continue;
+        dirs += !seen[w->c.parts[0].dir];
+        seen[w->c.parts[0].dir] = true;
+        if (++claimed >= BATCH_PER_DIR * dirs && j->opts.batch == 0)
+            break;
+    }
+    free(seen);
+    return n;
+}
+
+static void try_batch(struct lq_job *j, struct site *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct work *w = &j->batch[i];
+
+        if (w->live && job_verb(j)->dry)
+            job_verb(j)->dry(j, s, w);
+        if (w->live)
+            w->result = LQ_DONE;
+    }
+}
+
+static int run_batch(struct lq_job *j, struct lq_error *err)
+{
+    struct site *s = &j->sites[j->set->items[j->next].queue];
+    struct lq_error back = { 0 };
+    size_t n;
+    int rc = j->opts.dry ? LQ_OK : who_become(&j->who, s->uid, s->gid, err);
+
+    if (rc != LQ_OK)
+        return rc;
+    n = claim_batch(j, s);
+    if (j->opts.dry)
+        try_batch(j, s, n);
+    else
+        job_verb(j)->batch(j, s, j->batch, n);
+    for (size_t i = 0; i < n; i++)
+        claim_end(&j->batch[i]);
+    if (who_back(&j->who, &back) != LQ_OK)
+        job_ends(j, n, LQ_EIO, "%s", back.text);
+    if (n == 0)
+        return error_memory(err);
+    j->batch_n = n < j->cut ? n : j->cut;
+    j->at = 0;
+    j->next += j->batch_n;
+    for (size_t i = 0; i < j->batch_n; i++) {
+        count(j, s, &j->batch[i]);
+        if (!j->opts.dry)
+            write_line(j, s, &j->batch[i]);
+    }
+    return LQ_OK;
+}
+
+static const struct lq_outcome *answer(struct lq_job *j, const struct work *w)
+{
+    const struct lq_queue *q = site_queue(&j->sites[w->item->queue]);
+
+    j->outcome = (struct lq_outcome){
+        .index = w->index, .result = w->result, .id = w->item->id, .spool = q->root, .mta = q->backend->name,
+        .state = state_names[w->item->state], .text = w->text[0] ? w->text : NULL, .new_id = w->new_id[0] ? w->new_id : NULL,
+    };
+    return &j->outcome;
+}
+
+int lq_job_next(struct lq_job *j, const struct lq_outcome **out, struct lq_error *err)
+{
+    while (j->at == j->batch_n) {
+        int rc;
+
+        if (j->fatal) {
+            if (err)
+                *err = j->error;
+            return j->fatal;
+        }
+        if (j->stop || j->next == j->set->count)
+            return LQ_END;
+        rc = run_batch(j, err);
+        if (rc != LQ_OK) {
+            job_ends(j, 0, rc, "%s", err ? err->text : "");
+            return rc;
+        }
+    }
+    *out = answer(j, &j->batch[j->at++]);
+    return LQ_OK;
+}
+
+void lq_job_stop(struct lq_job *j)
+{
+    j->stop = true;
+}
+
+const char *lq_job_name(const struct lq_job *j)
+{
+    return *j->name ? j->name : NULL;
+}
+
+const char *lq_job_case(const struct lq_job *j, size_t i)
+{
+    return i < j->use_count && j->uses[i].c ? j->uses[i].c->path : NULL;
+}
+
+/* --- the end --- */
+
+static void sync_site(struct lq_job *j, struct site *s)
+{
+    int error = folders_sync(&s->folders);
+
+    /* A case before the spool that it was filled from, a spool before the case that it was filled from. */
+    if (error == 0 && s->home)
+        error = side_sync(&s->home_side);
+    if (error == 0)
+        error = side_sync(&s->side);
+    if (error != 0) {
+        j->uses[s->use].unfinished = true;
+        job_ends(j, 0, LQ_EIO, "%s: %s while syncing; run 'mqquarantine recover'", s->q->root, strerrordesc_np(error));
+    }
+}
+
+static const char *job_result(const struct lq_job *j)
+{
+    if (j->fatal)
+        return "failed";
+    if (j->next < j->set->count)
+        return "interrupted";
+    return j->skipped + j->failed > 0 ? "partly" : "done";
+}
+
+static int journal(struct lq_job *j, struct lq_case *c, struct vault_use *use, struct lq_error *err)
+{
+    char members[256];
+
+    snprintf(members, sizeof(members), "\"job\":\"%s\",\"result\":\"%s\",\"messages\":%zu", j->name, job_result(j), use->done);
+    return case_journal(c, job_verb(j)->done, members, err);
+}
+
+/* The case is complete: hashes, and for undo the archive. An empty one is none. */
+static int end_case(struct lq_job *j, struct vault_use *use, struct lq_error *err)
+{
+    int rc;
+
+    if (use->done == 0) {
+        lq_case_close(use->c);
+        use->c = NULL;
+        case_remove_tree(use->vault, j->name);
+        return LQ_OK;
+    }
+    rc = journal(j, use->c, use, err);
+    if (rc == LQ_OK)
+        rc = case_seal(use->c, err);
+    if (rc == LQ_OK && job_verb(j) == &undo_verb)
+        rc = case_pack_in_place(use->c, err);
+    return rc;
+}
+
+/* What happened to a case that messages left is its own story, too. */
+static int end_restore(struct lq_job *j, struct vault_use *use, struct lq_error *err)
+{
+    struct lq_case *c = j->sites[0].q->in_case;
+
+    return use->done > 0 && !c->unpacked && c->vault ? journal(j, c, use, err) : LQ_OK;
+}
+
+static int end_use(struct lq_job *j, struct vault_use *use, struct lq_error *err)
+{
+    struct lq_error second;
+    int rc = LQ_OK, finished;
+
+    if (use->c && !use->unfinished)
+        rc = end_case(j, use, err);
+    else if (j->opts.verb == LQ_RESTORE && use->job)
+        rc = end_restore(j, use, err);
+    if (!use->job)
+        return rc;
+    finished = job_finish(use->job, use->unfinished ? NULL : job_result(j), rc == LQ_OK ? err : &second);
+    use->job = NULL;
+    return rc == LQ_OK ? finished : rc;
+}
+
+int lq_job_end(struct lq_job *j, struct lq_error *err)
+{
+    int rc;
+
+    if (!j)
+        return LQ_OK;
+    rc = who_back(&j->who, err);
+    if (!j->opts.dry)
+        for (size_t i = 0; i < j->site_count; i++)
+            sync_site(j, &j->sites[i]);
+    for (size_t u = 0; u < j->use_count; u++) {
+        int one = end_use(j, &j->uses[u], rc == LQ_OK ? err : NULL);
+
+        rc = rc == LQ_OK ? one : rc;
+    }
+    free_job(j);
+    return rc;
+}

@@ -1,0 +1,250 @@
+/*
+ * Holding and releasing in place, the server's own way. The actor says what becomes of the key; here it is written beside the old one
+ * under a name that no server looks at, synced, and put over it or moved: at any instant there is one whole key.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "act.h"
+
+enum { KEY_MAX = 64 << 20 };    /* a control file is a few KiB; what is larger is no work of a server */
+
+struct hold {
+    struct lq_job *j;
+    struct site *s;
+    bool on;
+};
+
+static int read_key(struct site *s, const struct piece *key, struct buf *out)
+{
+    struct source src = { .fd = -1 };
+    const unsigned char *p;
+    struct stat st;
+    size_t got;
+    int fd, error;
+
+    if (file_open(s->sp.dirs[key->dir].fd, key->name, &fd, &st) != FILE_OK || st.st_ino != key->st.st_ino || st.st_dev != key->st.st_dev)
+        return ESTALE;
+    if (st.st_size > KEY_MAX || source_file(&src, fd, (uint64_t)st.st_size) < 0) {
+        close(fd);
+        return st.st_size > KEY_MAX ? EFBIG : ENOMEM;
+    }
+    for (uint64_t off = 0; (p = source_at(&src, off, SOURCE_VIEW_MAX, &got)) != NULL; off += got)
+        buf_add(out, p, got);
+    error = src.error ? src.error : out->failed ? ENOMEM : out->n != (size_t)st.st_size ? ESTALE : 0;
+    source_done(&src);
+    close(fd);
+    return error;
+}
+
+/* Ask what to do; false with the reason in w. */
+static bool decide(struct hold *h, struct work *w)
+{
+    struct buf key = { 0 };
+    int error = 0;
+
+    /* A message of one file is held by its place: its bytes are not asked for. */
+    if (!h->s->actor->one_file)
+        error = read_key(h->s, &w->c.parts[0], &key);
+    w->held = error == 0 ? calloc(1, sizeof(*w->held)) : NULL;
+    if (error != 0)
+        work_fail(w, "its control file cannot be read: %s", strerrordesc_np(error));
+    else if (!w->held)
+        work_fail(w, "out of memory");
+    else
+        switch (h->s->actor->hold(&h->s->sp, &w->c, bytes_from(key.p, key.n), h->on, h->j->opts.hold_reason, time(NULL), w->held)) {
+        case HOLD_DO:
+            break;
+        case HOLD_ALREADY:
+        case HOLD_REFUSED:
+            work_skip(w, "%s", w->held->why);
+            break;
+        case HOLD_NO_MEMORY:
+            work_fail(w, "out of memory");
+        }
+    buf_done(&key);
+    return w->live;
+}
+
+static void forget(struct work *w)
+{
+    if (w->held)
+        buf_done(&w->held->bytes);
+    free(w->held);
+    w->held = NULL;
+}
+
+/* The new content under a temporary name: mode and owner of the old one, locked, synced. Its descriptor keeps the lock. */
+static int write_new(struct hold *h, struct work *w, const char *name)
+{
+    const struct piece *key = &w->c.parts[0];
+    int dir = h->s->sp.dirs[key->dir].fd, fd, error;
+
+    error = file_create(dir, name, 0600, &fd);
+    if (error == EEXIST) {
+        /* Whoever made it is gone: the message's lock is ours. */
+        error = file_remove(dir, name);
+        if (error == 0)
+            error = file_create(dir, name, 0600, &fd);
+    }
+    if (error != 0)
+        return error;
+    error = h->s->actor->lock(key, fd);
+    if (error == 0)
+        error = file_write(fd, w->held->bytes.p, w->held->bytes.n);
+    if (error == 0 && (key->st.st_uid != geteuid() || key->st.st_gid != getegid()))
+        error = file_set_owner(fd, key->st.st_uid, key->st.st_gid);
+    if (error == 0)
+        error = file_set_mode(fd, key->st.st_mode & 07777);
+    if (error == 0)
+        error = file_sync(fd);
+    if (error != 0) {
+        close(fd);
+        file_remove(dir, name);
+        return error;
+    }
+    w->fds[w->fd_count++] = fd;
+    return 0;
+}
+
+static void stop_or_fail(struct hold *h, struct work *w, size_t at, int error)
+{
+    if (disk_is_full(error) || disk_is_lost(error))
+        job_ends(h->j, at, disk_is_full(error) ? LQ_ENOSPC : LQ_EIO, "%s: %s; message %s and those after it are as they were", h->s->q->root,
+                 strerrordesc_np(error), w->item->id);
+    else if (error == EEXIST)
+        work_skip(w, "another file has the name that it would get");
+    else if (error == ENOENT || error == ESTALE)
+        work_skip(w, "it is not in the queue any more");
+    else
+        work_fail(w, "%s", strerrordesc_np(error));
+}
+
+static int replace(struct hold *h, struct work *w, size_t dir, const char *name)
+{
+    char temp[NAME_MAX + 1];
+    int error;
+
+    if (!own_name(temp, REWRITTEN, job_mark(h->j), w->c.parts[0].name))
+        return ENAMETOOLONG;
+    error = write_new(h, w, temp);
+    if (error != 0)
+        return error;
+    /* The temporary file is in the key's first directory; where the key moved first, both are the same (Sendmail). */
+    error = dir == w->c.parts[0].dir ? file_replace(h->s->sp.dirs[dir].fd, temp, name) : EXDEV;
+    if (error != 0)
+        file_remove(h->s->sp.dirs[w->c.parts[0].dir].fd, temp);
+    return error;
+}
+
+static int move(struct hold *h, struct work *w)
+{
+    const struct piece *key = &w->c.parts[0];
+    const struct held *held = w->held;
+    struct timespec now;
+    int from = h->s->sp.dirs[key->dir].fd, error = 0;
+
+    if (held->touch && clock_gettime(CLOCK_REALTIME, &now) == 0)
+        error = file_touch(from, key->name, &now);
+    return error ? error : file_move(from, key->name, h->s->sp.dirs[held->dir].fd, held->name);
+}
+
+static int apply(struct hold *h, struct work *w)
+{
+    const struct piece *key = &w->c.parts[0];
+    const struct held *held = w->held;
+    int error = 0;
+
+    if (!side_touch(&h->s->side, key->dir) || (held->moved && !side_touch(&h->s->side, held->dir)))
+        return ENOMEM;
+    if (held->moved && held->move_first)
+        error = move(h, w);
+    if (error == 0 && held->rewritten && held->moved && held->move_first) {
+        error = replace(h, w, held->dir, held->name);
+        if (error != 0)
+            file_move(h->s->sp.dirs[held->dir].fd, held->name, h->s->sp.dirs[key->dir].fd, key->name);
+    } else if (error == 0 && held->rewritten) {
+        error = replace(h, w, key->dir, key->name);
+    }
+    if (error == 0 && held->moved && !held->move_first)
+        error = move(h, w);
+    return error;
+}
+
+/* Targets before sources: a key that moves between directories is in one of them on disk at any instant. */
+static int sync_batch(struct hold *h, struct work *w, size_t n)
+{
+    int error = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        size_t dir = w[i].live && w[i].held->moved ? w[i].held->dir : SIZE_MAX;
+
+        if (dir == SIZE_MAX || !h->s->side.dirty[dir] || dir == w[i].c.parts[0].dir)
+            continue;
+        error = file_sync(h->s->sp.dirs[dir].fd);
+        if (error != 0)
+            return error;
+        h->s->side.dirty[dir] = false;
+    }
+    return side_sync(&h->s->side);
+}
+
+static void run(struct hold *h, struct work *w, size_t n)
+{
+    int error;
+
+    for (size_t i = 0; i < n && i < h->j->cut; i++) {
+        if (!w[i].live || !decide(h, &w[i]))
+            continue;
+        error = apply(h, &w[i]);
+        if (error != 0)
+            stop_or_fail(h, &w[i], i, error);
+    }
+    for (size_t i = h->j->cut; i < n; i++)
+        w[i].live = false;
+    error = sync_batch(h, w, n);
+    for (size_t i = 0; i < n; i++) {
+        if (w[i].live)
+            w[i].result = LQ_DONE;
+        w[i].live = false;
+        forget(&w[i]);
+    }
+    if (error != 0 && !h->j->fatal)
+        job_ends(h->j, n, LQ_EIO, "%s: %s while syncing", h->s->q->root, strerrordesc_np(error));
+}
+
+static void hold_batch(struct lq_job *j, struct site *s, struct work *w, size_t n)
+{
+    struct hold h = { j, s, true };
+
+    run(&h, w, n);
+}
+
+static void release_batch(struct lq_job *j, struct site *s, struct work *w, size_t n)
+{
+    struct hold h = { j, s, false };
+
+    run(&h, w, n);
+}
+
+static void hold_dry(struct lq_job *j, struct site *s, struct work *w)
+{
+    struct hold h = { j, s, true };
+
+    decide(&h, w);
+    forget(w);
+}
+
+static void release_dry(struct lq_job *j, struct site *s, struct work *w)
+{
+    struct hold h = { j, s, false };
+
+    decide(&h, w);
+    forget(w);
+}
+
+const struct verb hold_verb = { .name = "hold", .done = "held", .batch = hold_batch, .dry = hold_dry };
+const struct verb release_verb = { .name = "release", .done = "released", .batch = release_batch, .dry = release_dry };
