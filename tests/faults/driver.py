@@ -69,6 +69,10 @@ class World:
 
     def run(self, argv, faults=None, watched=True):
         """Runs to the end. faults: FAULT_… of this run. (status, calls, what it said)"""
+        status, said = self.finish(self.start(argv, faults, watched))
+        return status, self.calls(), said
+
+    def start(self, argv, faults=None, watched=True):
         with open(self.state, "wb") as f:
             f.write(bytes(8))
         os.chmod(self.state, 0o666)
@@ -80,15 +84,18 @@ class World:
             env.update(self.shadow.environment(), LD_PRELOAD=self.program("tests/faults.so"), FAULT_STATE=self.state,
                        FAULT_TRACE=self.trace)
             env.update(faults or {})
-        p = subprocess.Popen(argv, env=env, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                             start_new_session=True)
+            env = {name: value for name, value in env.items() if value}
+        return subprocess.Popen(argv, env=env, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                start_new_session=True)
+
+    def finish(self, p):
         try:
             out = p.communicate(timeout=TIMEOUT)[0]
         except subprocess.TimeoutExpired:
             os.killpg(p.pid, signal.SIGKILL)
             p.communicate()
-            return "timeout", self.calls(), ""
-        return p.returncode, self.calls(), out.decode("utf-8", "replace")
+            return "timeout", ""
+        return p.returncode, out.decode("utf-8", "replace")
 
     def calls(self):
         with open(self.state, "rb") as f:
@@ -144,7 +151,7 @@ class Scenario:
         except Trouble as e:
             tally.bad("faults " + self.name, [str(e)])
             return
-        rows = [Row(bench, group) for group in self.groups]
+        rows = [bench.row(group) for group in self.groups]
         run_rows(rows, budget)
         for row in rows:
             row.report(tally)
@@ -210,8 +217,9 @@ class Bench:
             return [], said
         return ([] if self.scenario.done(status) else ["recover ends with %s: %s" % (status, said.strip())]), said
 
-    def calls(self, group):
-        return self.total_with_reads if group == "read" else self.total
+    def row(self, group):
+        calls = self.total_with_reads if group == "read" else self.total
+        return Row(self, group, [(way, n) for n in spread(calls) for way in WAYS[group]], calls)
 
     def _judge(self, finished, first):
         """Recover, look; recover again, which must find nothing. first: faults of a recovery that comes before."""
@@ -280,10 +288,8 @@ class Tally:
 class Row:
     """The cells of a scenario and a group, with what became of them."""
 
-    def __init__(self, bench, group):
-        self.bench, self.group = bench, group
-        self.calls = bench.calls(group)
-        self.todo = [(way, n) for n in spread(self.calls) for way in WAYS[group]]
+    def __init__(self, bench, group, cells, calls):
+        self.bench, self.group, self.todo, self.calls = bench, group, list(cells), calls
         self.size, self.tried, self.failures = len(self.todo), 0, []
 
     def step(self):

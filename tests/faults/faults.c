@@ -6,7 +6,7 @@
  *   FAULT_STATE=FILE       8 bytes or more: the number of calls so far, common to all processes
  *   FAULT_TRACE=FILE       a line for each call: number, name, paths, how it ended
  *   FAULT_AT=N             with FAULT_ERRNO=NUMBER: call N fails so, and is not made
- *                          with FAULT_KILL=before|after: SIGKILL to the process group around call N
+ *                          with FAULT_KILL=before|after: SIGKILL to the process group around call N; stop: SIGSTOP before it
  *   FAULT_FROM=N           each call from N on fails with FAULT_ERRNO; FAULT_GROWING=1: only those that a full disk refuses
  *   FAULT_READS=1          opening and reading below the roots counts and fails, too
  *   FAULT_SHADOW=DIR       writable for everybody the command becomes: DIR/ops, and DIR/files with contents at their last sync
@@ -40,7 +40,7 @@ enum { MAX_ROOTS = 8 };
 static char roots[MAX_ROOTS][PATH_MAX], graves[MAX_ROOTS][PATH_MAX];
 static int root_count, grave_count, fail_errno, trace_fd = -1, ops_fd = -1, files_fd = -1;
 static uint64_t at, from;
-static bool kill_before, kill_after, growing_only, reads, no_sync, active;
+static bool kill_before, kill_after, stop_before, growing_only, reads, no_sync, active;
 static _Atomic uint64_t *calls;
 
 /* What a call is, for who fails. */
@@ -115,6 +115,7 @@ __attribute__((constructor)) static void start(void)
     no_sync = number("FAULT_NOSYNC");
     kill_before = when && strcmp(when, "before") == 0;
     kill_after = when && strcmp(when, "after") == 0;
+    stop_before = when && strcmp(when, "stop") == 0;
     if (trace)
         trace_fd = open_at(AT_FDCWD, trace, O_WRONLY | O_APPEND | O_CREAT, 0666);
     open_shadow(getenv("FAULT_SHADOW"));
@@ -189,7 +190,7 @@ static void die(void)
 
 static bool fails(uint64_t n, enum kind kind)
 {
-    if (kill_before || kill_after || fail_errno == 0)
+    if (fail_errno == 0)
         return false;
     if (from)
         return n >= from && (kind == GROWS || !growing_only);
@@ -209,6 +210,8 @@ static bool refused(struct turn *t, enum kind kind, const char *name, const char
         say(trace_fd, "%llu %s %s%s%s\n", (unsigned long long)t->n, name, path, path2 ? " -> " : "", path2 ? path2 : "");
     if (t->n == at && kill_before)
         die();
+    if (t->n == at && stop_before)
+        syscall(SYS_kill, getpid(), SIGSTOP);
     errno = error;
     if (!fails(t->n, kind))
         return false;

@@ -24,6 +24,9 @@ SPOOLS = {
     "sendmail": ["good-deferred", "good-esmtp", "good-quarantined"],
 }
 
+# Who owns a queue that is not root's.
+OWNER, GROUP = 4321, 4322
+
 EXIM_ID = r"(?:[0-9A-Za-z]{6}-[0-9A-Za-z]{6}-[0-9A-Za-z]{2}|[0-9A-Za-z]{6}-[0-9A-Za-z]{11}-[0-9A-Za-z]{4})"
 NAMES = {
     "exim": re.compile("(?P<id>" + EXIM_ID + ")(?P<role>-[HDJ]|)$"),
@@ -231,7 +234,7 @@ class Mail(driver.Scenario):
         if self.owned:
             for here, dirs, names in os.walk(top):
                 for path in [here] + [os.path.join(here, n) for n in names]:
-                    os.chown(path, 4321, 4322)
+                    os.chown(path, OWNER, GROUP)
         for step in self.setup:
             self.do(world, self.command(world, step))
 

@@ -9,13 +9,14 @@ import subprocess
 import sys
 import tempfile
 
+import disks
 import driver
 import mail
 import selftest
 
 
 def everything():
-    return selftest.scenarios() + mail.scenarios()
+    return selftest.scenarios() + mail.scenarios() + disks.scenarios()
 
 
 def other_file_system(base):
@@ -27,15 +28,19 @@ def other_file_system(base):
     return None
 
 
-def with_tmpfs():
-    """Again, in a mount namespace with a tmpfs of our own. Comes back only if that cannot be."""
-    if os.environ.get("FAULTS_FAR") or os.geteuid() != 0 or not shutil.which("unshare"):
+def in_own_mounts():
+    """As root: again, in a mount namespace that takes everything mounted with it. Comes back only where that cannot be, or was done."""
+    if os.environ.get("FAULTS_INSIDE") or os.geteuid() != 0 or not shutil.which("unshare"):
         return
+    os.execvpe("unshare", ["unshare", "--mount", "--propagation", "private", sys.executable, "-B", *sys.argv],
+               {**os.environ, "FAULTS_INSIDE": "1"})
+
+
+def tmpfs():
+    """A file system of our own, in our own mount namespace."""
     far = tempfile.mkdtemp(prefix="faults-far-")
-    code = subprocess.run(["unshare", "--mount", "sh", "-c", 'mount -t tmpfs tmpfs "$FAULTS_FAR" && exec "$@"', "sh",
-                           sys.executable, "-B", *sys.argv], env={**os.environ, "FAULTS_FAR": far}).returncode
-    os.rmdir(far)
-    sys.exit(code)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", far], check=True)
+    return far
 
 
 def one(task):
@@ -57,20 +62,23 @@ def main():
     p.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     p.add_argument("--list", action="store_true", help="name the scenarios")
     args = p.parse_args()
+    in_own_mounts()
     chosen = [i for i, s in enumerate(everything()) if fnmatch.fnmatch(s.name, args.only)]
     if args.list:
         print("\n".join(everything()[i].name for i in chosen))
         return 0
     base = tempfile.gettempdir()
-    far = os.environ.get("FAULTS_FAR") or other_file_system(base)
+    far = other_file_system(base) or (tmpfs() if os.environ.get("FAULTS_INSIDE") else None)
     if not far:
-        with_tmpfs()
         print("SKIP  faults: no second file system to test across")
         print("0 passed, 1 failed")
         return 1
     tasks = [(i, os.path.realpath(args.build), os.path.realpath(base), os.path.realpath(far),
               args.budget * args.jobs / max(1, len(chosen))) for i in chosen]
     passed = failed = 0
+    if os.geteuid() != 0:
+        print("SKIP  faults: not root: queues of other owners and real disks are left out")
+        failed = 1
     with multiprocessing.Pool(args.jobs) as pool:
         for tally in pool.imap_unordered(one, tasks):
             print("\n".join(tally.lines), flush=True)

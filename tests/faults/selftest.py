@@ -78,7 +78,7 @@ class Wrong(Moves):
         except driver.Trouble as e:
             found, said = "undisturbed", [str(e)]
         else:
-            row = driver.Row(bench, self.caught) if self.caught in driver.WAYS else None
+            row = bench.row(self.caught) if self.caught in driver.WAYS else None
             while row and row.todo and not row.failures:
                 row.step()
             found, said = (self.caught, row.failures) if row and row.failures else ("nobody", [])
