@@ -121,10 +121,9 @@ static bool find_places(struct back *b, struct work *w, const char *new_id)
         char dir[256] = "", why[256] = "";
         int error;
 
-        if (new_id) {
+        /* The times stay those of the file in the case: they tell since when the server has not seen the message. */
+        if (new_id)
             snprintf(part.name, sizeof(part.name), "%s", new_id);
-            part.st = w->going[i].st;
-        }
         if (!s->actor->place(&s->home_sp, &part, s->sp.dirs[part.dir].path, dir, w->going[i].name, why)) {
             work_skip(w, "%s", why);
             return false;
