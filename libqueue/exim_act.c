@@ -209,7 +209,7 @@ static enum claim_result lock_data(struct taking *t, const char *name, struct st
         return gone(t);
     if (!sound(t, t->dir, name, st, FILE_OK))
         return CLAIM_REFUSED;
-    error = t->flags & CLAIM_DRY ? 0 : file_lock_range(fd, 0, (off_t)(t->id_len + EXIM_SUFFIX + 1));
+    error = file_lock_range(fd, 0, (off_t)(t->id_len + EXIM_SUFFIX + 1));
     if (error == EAGAIN)
         return answer(t, CLAIM_BUSY, "is being delivered");
     if (error != 0)
@@ -227,7 +227,7 @@ static enum claim_result take_data(struct taking *t, const char *name, struct st
 {
     enum file_result found;
 
-    if (!(t->flags & CLAIM_UNLOCKED))
+    if (!(t->flags & (CLAIM_UNLOCKED | CLAIM_DRY)))
         return lock_data(t, name, st);
     found = look(t->sp, t->dir, name, st);
     if (found == FILE_GONE)

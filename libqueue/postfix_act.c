@@ -469,7 +469,7 @@ static enum hold_result hold(struct spool *sp, const struct claim *c, struct byt
                                                                  : "in the maildrop: Postfix has not taken it in yet");
     if (on == (kind == PF_HOLD))
         return held_answer(out, HOLD_ALREADY, on ? "is on hold already" : "is not on hold");
-    /* Without the lock nothing is going to move, so nothing is made either. */
+    /* Only who has claimed it is going to move it: for others nothing is made. */
     error = directory_for(sp, on ? PF_HOLD : PF_DEFERRED, file->name, c->lock >= 0, &out->dir);
     if (error == ENOMEM)
         return HOLD_NO_MEMORY;
