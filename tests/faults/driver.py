@@ -28,7 +28,7 @@ WAYS = {
     "errno": [("errno", e) for e in ERRNOS],
     "kill": [("kill", "before"), ("kill", "after")],
     "power": [("power", "synced"), ("power", "lists"), ("power", "mixed 1"), ("power", "mixed 2")],
-    "full": [("from", "ENOSPC"), ("from", "EROFS")],
+    "full": [("from", "ENOSPC"), ("from", "EDQUOT"), ("from", "EROFS")],
     "read": [("read", "EIO"), ("read", "EACCES")],
     "deliver": [("kill", "before, then delivered"), ("power", "synced, then delivered"), ("power", "mixed 1, then delivered"),
                 ("power", "mixed 2, then delivered")],
@@ -113,6 +113,8 @@ class Scenario:
     """What is tested. Subclasses fill in the rest."""
 
     name = "?"
+    as_root = False         # nobody else can
+    only = ()               # of the groups, if not all
     groups = ("errno", "kill", "power", "full", "read")
 
     def prepare(self, world):
@@ -145,13 +147,15 @@ class Scenario:
         return status == 0
 
     def test(self, world, tally, budget):
-        """All of it, or as many cells as budget seconds allow; one line for each group."""
+        """All of it, with a line for each group; or as many cells as budget seconds allow, of all groups in turn."""
         try:
             bench = Bench(self, world)
         except Trouble as e:
             tally.bad("faults " + self.name, [str(e)])
             return
-        rows = [bench.row(group) for group in self.groups]
+        rows = [bench.row(group) for group in self.groups if group in (self.only or self.groups)]
+        if budget:
+            rows = [Row(bench, "sample", in_turn([row.todo for row in rows]), bench.total)]
         run_rows(rows, budget)
         for row in rows:
             row.report(tally)
@@ -165,7 +169,7 @@ def settings(way, n):
         return {"FAULT_AT": str(n), "FAULT_KILL": what.split(",")[0]}
     if kind == "power":
         return {"FAULT_AT": str(n), "FAULT_KILL": "before"}
-    return {"FAULT_FROM": str(n), "FAULT_ERRNO": str(getattr(errno, what)), "FAULT_GROWING": "1" if what == "ENOSPC" else "0"}
+    return {"FAULT_FROM": str(n), "FAULT_ERRNO": str(getattr(errno, what)), "FAULT_GROWING": "0" if what == "EROFS" else "1"}
 
 
 def spread(n):
@@ -180,6 +184,14 @@ def spread(n):
                 seen.add(i)
                 order.append(i)
         step //= 2
+    return order
+
+
+def in_turn(lists):
+    """One of each, then the next of each."""
+    order = []
+    for i in range(max(map(len, lists))):
+        order += [cells[i] for cells in lists if i < len(cells)]
     return order
 
 
@@ -219,7 +231,8 @@ class Bench:
 
     def row(self, group):
         calls = self.total_with_reads if group == "read" else self.total
-        return Row(self, group, [(way, n) for n in spread(calls) for way in WAYS[group]], calls)
+        ways, places = WAYS[group], spread(calls)
+        return Row(self, group, [(ways[(i + turn) % len(ways)], n) for turn in range(len(ways)) for i, n in enumerate(places)], calls)
 
     def _judge(self, finished, first):
         """Recover, look; recover again, which must find nothing. first: faults of a recovery that comes before."""

@@ -25,7 +25,7 @@ class Moves(driver.Scenario):
     def __init__(self, how, far, caught):
         self.how, self.far = how, far
         self.caught = caught
-        self.name = "moves %s %s" % (how, "to another file system" if far else "on one file system")
+        self.name = "moves-%s-%s" % (how, "across" if far else "same")
 
     def dirs(self, world):
         return os.path.join(world.here, "from"), os.path.join(world.there if self.far else world.here, "to")
