@@ -46,6 +46,7 @@ MQ_LDFLAGS  = -pthread $(SANFLAGS)
 PKG_CFLAGS  := $(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)
 PKG_LIBS    := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null)
 PKG_STATIC  := $(STATIC_LIBS) $(shell $(PKG_CONFIG) --static --libs $(STATIC_PACKAGES) 2>/dev/null)
+CMD_LIBS    := $(shell $(PKG_CONFIG) --libs jansson 2>/dev/null)
 CHECK_CFLAGS = $(shell $(PKG_CONFIG) --cflags check)
 CHECK_LIBS   = $(shell $(PKG_CONFIG) --libs check)
 
@@ -146,7 +147,7 @@ $(CMDLIB): $(call obj,$(CMD_SRC))
 $(B)/sbin/%: $(B)/obj/cmd/%.o $(CMDLIB) $(SHARED)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(MQ_LDFLAGS) $(if $(RPATH),-Wl$(comma)-rpath$(comma)'$(RPATH)') \
-	    -o $@ $< $(CMDLIB) -L$(B)/lib -lqueue
+	    -o $@ $< $(CMDLIB) -L$(B)/lib -lqueue -Wl,--as-needed $(CMD_LIBS)
 
 # One file that runs when copied to a jammed server, whatever is installed there.
 $(B)/static/%: $(B)/obj/cmd/%.o $(CMDLIB) $(ARCHIVE)

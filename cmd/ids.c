@@ -141,8 +141,10 @@ int ids_read(struct ids *ids, const char *path, struct lq_error *err)
     int fd = STDIN_FILENO, rc;
 
     ids->given = true;
-    if (strcmp(path, "-") == 0)
+    if (strcmp(path, "-") == 0) {
+        ids->standard_input = true;
         return read_words(ids, fd, "standard input", err);
+    }
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return opts_wrong(err, "cannot open %s: %s", path, strerror(errno));

@@ -17,6 +17,7 @@ struct ids {
     size_t n, cap;
     bool given;             /* a list was asked for, also one that turned out empty */
     bool sorted;
+    bool standard_input;    /* some of it came from there */
 };
 
 /*

@@ -165,14 +165,14 @@ static bool already_open(const struct selection *s, const char *dir)
     return false;
 }
 
-static void take(struct selection *s, struct lq_queue *queue)
+static void add_queue(struct selection *s, struct lq_queue *queue, bool lent)
 {
     struct taken *queues = realloc(s->queues, (s->queue_count + 1) * sizeof(*queues));
 
     if (!queues)
         report_no_memory();
     s->queues = queues;
-    queues[s->queue_count++] = (struct taken){ .queue = queue };
+    queues[s->queue_count++] = (struct taken){ .queue = queue, .lent = lent };
 }
 
 static bool wanted_mta(const struct selection *s, const char *mta)
@@ -201,7 +201,7 @@ static void open_named(struct selection *s)
             report(REPORT_FAILED, "%s: this is a queue of %s, which --mta leaves out", dir, lq_queue_mta(queue));
             lq_queue_close(queue);
         } else {
-            take(s, queue);
+            add_queue(s, queue, false);
         }
     }
 }
@@ -219,7 +219,7 @@ static void open_list(struct selection *s, const struct lq_spools *list)
             continue;
         }
         report(REPORT_NOTE, "%s (%s; %s)", lq_queue_dir(queue), lq_queue_mta(queue), lq_spools_origin(list, i));
-        take(s, queue);
+        add_queue(s, queue, false);
     }
 }
 
@@ -282,13 +282,20 @@ void select_say_ages(struct selection *s)
     }
 }
 
-bool select_open(struct selection *s)
+bool select_finish(struct selection *s)
 {
     ids_sort(&s->ids);
     if (!add_ids(s->filter, &s->ids))
         return false;
     if (s->inverted)
         lq_filter_invert(s->filter);
+    return true;
+}
+
+bool select_open(struct selection *s)
+{
+    if (!select_finish(s))
+        return false;
     if (s->spools.n > 0)
         open_named(s);
     else
@@ -298,11 +305,38 @@ bool select_open(struct selection *s)
     return s->queue_count > 0;
 }
 
-void select_end(struct selection *s)
+void select_lend(struct selection *s, struct lq_queue *queue)
+{
+    add_queue(s, queue, true);
+}
+
+void select_close(struct selection *s)
 {
     for (size_t i = 0; i < s->queue_count; i++)
-        lq_queue_close(s->queues[i].queue);
+        if (!s->queues[i].lent)
+            lq_queue_close(s->queues[i].queue);
     free(s->queues);
+    s->queues = NULL;
+    s->queue_count = 0;
+    s->ages_said = false;
+}
+
+bool select_narrows(const struct selection *s)
+{
+    return s->pick_count > 0 || s->ids.given;
+}
+
+bool select_has(const struct selection *s, enum lq_selector sel)
+{
+    for (size_t i = 0; i < s->pick_count; i++)
+        if ((enum lq_selector)s->picks[i].opt->value == sel)
+            return true;
+    return false;
+}
+
+void select_end(struct selection *s)
+{
+    select_close(s);
     lq_filter_free(s->filter);
     free(s->picks);
     free(s->spools.items);
@@ -385,15 +419,23 @@ bool walk_saw_any(const struct walk *w)
 }
 
 /* Said of ids only where nothing else could have left the message out. */
-static void report_missing(const struct walk *w)
+const char *walk_missing(const struct walk *w, size_t *i)
 {
     const struct selection *s = w->sel;
 
     if (s->pick_count > 0 || s->inverted)
-        return;
-    for (size_t i = 0; i < s->ids.n; i++)
-        if (!s->ids.list[i].seen)
-            report(REPORT_NOT_FOUND, "not in the queue: %s", s->ids.list[i].text);
+        return NULL;
+    while (*i < s->ids.n && s->ids.list[*i].seen)
+        ++*i;
+    return *i < s->ids.n ? s->ids.list[(*i)++].text : NULL;
+}
+
+static void report_missing(const struct walk *w)
+{
+    const char *id;
+
+    for (size_t i = 0; (id = walk_missing(w, &i));)
+        report(REPORT_NOT_FOUND, "not in the queue: %s", id);
 }
 
 static const char *plural(uint64_t n)
@@ -418,7 +460,8 @@ void walk_end(struct walk *w)
     if (w->undecided)
         report(REPORT_UNREADABLE, "%llu message%s not selected, because what the selection asks for could not be read",
                (unsigned long long)w->undecided, plural(w->undecided));
-    report_missing(w);
+    if (!w->missing_told)
+        report_missing(w);
 }
 
 /* --- hints --- */
@@ -449,8 +492,9 @@ static const char *exact_noun(const struct pick *p)
     return NULL;
 }
 
-/* The selection again, with pick `which` widened to `pattern`. NULL when it makes no sense. */
-static struct lq_filter *widened(const struct selection *s, size_t which, const char *pattern)
+/* The selection again, with pick `which` widened to `pattern`, and picks of kind `from` as kind `to`. NULL when it makes no sense. */
+static struct lq_filter *altered(const struct selection *s, size_t which, const char *pattern, enum lq_selector from,
+                                 enum lq_selector to)
 {
     struct lq_filter *filter;
     struct lq_error err;
@@ -459,8 +503,9 @@ static struct lq_filter *widened(const struct selection *s, size_t which, const 
         return NULL;
     for (size_t i = 0; i < s->pick_count; i++) {
         const struct pick *p = &s->picks[i];
+        enum lq_selector sel = (enum lq_selector)p->opt->value;
 
-        if (lq_filter_add(filter, (enum lq_selector)p->opt->value, i == which ? pattern : p->value, &err) < 0) {
+        if (lq_filter_add(filter, sel == from ? to : sel, i == which ? pattern : p->value, &err) < 0) {
             lq_filter_free(filter);
             return NULL;
         }
@@ -483,6 +528,15 @@ static uint64_t count_with(struct selection *s, const struct lq_filter *filter)
     return w.selected;
 }
 
+uint64_t select_count_as(struct selection *s, enum lq_selector from, enum lq_selector to)
+{
+    struct lq_filter *filter = altered(s, s->pick_count, NULL, from, to);
+    uint64_t n = filter ? count_with(s, filter) : 0;
+
+    lq_filter_free(filter);
+    return n;
+}
+
 static void put_option(struct text *t, const struct opt *o)
 {
     if (o->letter)
@@ -501,7 +555,7 @@ static bool hint_one(struct selection *s, size_t which, const char *noun)
     value += value[0] == '=';
     text_format(&pattern, "*%s*", value);
     text_char(&pattern, '\0');
-    filter = widened(s, which, pattern.p);
+    filter = altered(s, which, pattern.p, LQ_SEL_COUNT, LQ_SEL_COUNT);
     if (filter)
         n = count_with(s, filter);
     lq_filter_free(filter);

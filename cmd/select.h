@@ -29,6 +29,7 @@ struct word_list {
 struct taken {
     struct lq_queue *queue;
     int64_t now;                /* ages count from here; 0: nobody asked yet */
+    bool lent;                  /* of a case, which closes it */
 };
 
 struct selection {
@@ -58,6 +59,14 @@ int select_operand(struct selection *s, const char *word, struct lq_error *err);
  * found. What cannot be opened is reported; false when nothing is left to look at.
  */
 bool select_open(struct selection *s);
+/* Only finish the filter, where the queues come from select_lend(). False after saying what is wrong. */
+bool select_finish(struct selection *s);
+/* Look at this queue instead of, or beside, those of the machine; whoever lends it closes it after select_end(). */
+void select_lend(struct selection *s, struct lq_queue *queue);
+/* Close the queues, keep the rest. */
+void select_close(struct selection *s);
+/* True when an option or an id leaves something out. */
+bool select_narrows(const struct selection *s);
 /* Where ages of queue i count from. Of a spool that stands still this looks at all its files, once. */
 int64_t select_now(struct selection *s, size_t i);
 /*
@@ -78,6 +87,10 @@ void select_hint(struct selection *s);
  * "mqgrep --spool=/x -q deferred". False when there is none that stays true or is printable ASCII.
  */
 bool select_command(const struct selection *s, const char *command, struct text *t);
+/* True when a selecting option of this kind was given. */
+bool select_has(const struct selection *s, enum lq_selector sel);
+/* How many messages were selected if patterns of `from` were patterns of `to`; reads the queues once more. */
+uint64_t select_count_as(struct selection *s, enum lq_selector from, enum lq_selector to);
 
 /* --- walking --- */
 
@@ -87,6 +100,7 @@ struct walk {
     const struct lq_filter *filter;     /* usually sel->filter */
     uint64_t fields;
     bool quiet;                         /* a look aside: nothing is reported */
+    bool missing_told;                  /* whoever walks says which ids are not in the queue */
 
     size_t index;                       /* the queue of the current record: sel->queues[index] */
     struct lq_scan *scan;
@@ -98,6 +112,8 @@ struct walk {
 int walk_next(struct walk *w, const struct lq_record **rec);
 /* After the end: whether any queue could be listed, so that "none" is an answer. */
 bool walk_saw_any(const struct walk *w);
+/* After the end: the ids that are not in the queue, one by one from *i = 0; NULL after the last, or where options could have left them out. */
+const char *walk_missing(const struct walk *w, size_t *i);
 /* After the end, or instead of it: says what vanished or stayed undecided, and ids that are not in the queue. */
 void walk_end(struct walk *w);
 

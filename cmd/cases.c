@@ -1,0 +1,290 @@
+/* Vaults and cases. */
+#include "cases.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "report.h"
+
+/* --- vaults --- */
+
+static bool known(const struct cases *c, const char *dir)
+{
+    for (size_t i = 0; i < c->vault_count; i++)
+        if (strcmp(lq_vault_dir(c->vaults[i]), dir) == 0)
+            return true;
+    return false;
+}
+
+static bool add_vault(struct cases *c, const char *dir, bool must)
+{
+    struct lq_vault *vault, **vaults;
+    struct lq_error err;
+    int rc;
+
+    if (known(c, dir))
+        return true;
+    rc = lq_vault_open(&vault, dir, &err);
+    if (rc == LQ_ENOENT && !must)
+        return true;
+    if (rc < 0) {
+        report(REPORT_FAILED, "%s", err.text);
+        return false;
+    }
+    vaults = realloc(c->vaults, (c->vault_count + 1) * sizeof(*vaults));
+    if (!vaults)
+        report_no_memory();
+    c->vaults = vaults;
+    vaults[c->vault_count++] = vault;
+    return true;
+}
+
+bool cases_vaults(struct cases *c, const char *named, struct selection *sel)
+{
+    bool fine = true;
+
+    if (named)
+        return select_finish(sel) && add_vault(c, named, true);
+    if (!select_open(sel))
+        return false;
+    for (size_t i = 0; i < sel->queue_count; i++) {
+        struct lq_error err;
+        char *dir;
+
+        if (lq_vault_default(&dir, sel->queues[i].queue, &err) < 0) {
+            report(REPORT_FAILED, "%s", err.text);
+            fine = false;
+            continue;
+        }
+        fine &= add_vault(c, dir, false);
+        free(dir);
+    }
+    return fine;
+}
+
+/* --- cases --- */
+
+static void add_case(struct cases *c, struct lq_case *one)
+{
+    struct lq_case **list = realloc(c->list, (c->n + 1) * sizeof(*list));
+
+    if (!list)
+        report_no_memory();
+    c->list = list;
+    list[c->n++] = one;
+}
+
+static bool open_path(struct cases *c, const char *path)
+{
+    struct lq_case *one;
+    struct lq_error err;
+
+    if (lq_case_open(&one, NULL, path, &err) < 0) {
+        report(REPORT_FAILED, "%s", err.text);
+        return false;
+    }
+    add_case(c, one);
+    return true;
+}
+
+bool cases_open(struct cases *c, const char *name)
+{
+    size_t before = c->n;
+
+    if (strchr(name, '/'))
+        return open_path(c, name);
+    for (size_t i = 0; i < c->vault_count; i++) {
+        struct lq_case *one;
+        struct lq_error err;
+        int rc = lq_case_open(&one, c->vaults[i], name, &err);
+
+        if (rc == LQ_OK) {
+            add_case(c, one);
+        } else if (rc != LQ_ENOENT) {
+            report(REPORT_FAILED, "%s", err.text);
+            return false;
+        }
+    }
+    if (c->n > before)
+        return true;
+    if (c->vault_count == 0)
+        report(REPORT_FAILED, "there is no case %s: no vault either; --vault DIR names one", name);
+    for (size_t i = 0; i < c->vault_count; i++)
+        report(REPORT_FAILED, "there is no case %s in %s (mqquarantine list)", name, lq_vault_dir(c->vaults[i]));
+    return false;
+}
+
+void cases_close(struct cases *c)
+{
+    for (size_t i = 0; i < c->n; i++)
+        lq_case_close(c->list[i]);
+    free(c->list);
+    c->list = NULL;
+    c->n = 0;
+}
+
+void cases_end(struct cases *c)
+{
+    cases_close(c);
+    for (size_t i = 0; i < c->vault_count; i++)
+        lq_vault_close(c->vaults[i]);
+    free(c->vaults);
+    *c = (struct cases){ 0 };
+}
+
+/* --- in words --- */
+
+static const char *const custodies[] = { [LQ_MOVED] = "moved", [LQ_PURGED] = "purged", [LQ_COPY] = "copy" };
+
+static const char *condition(const struct lq_case_info *info)
+{
+    return info->unfinished ? "unfinished" : info->packed ? "packed" : info->sealed ? "sealed" : "open";
+}
+
+static void cell(struct text *t, const char *value)
+{
+    if (value && *value)
+        text_escape(t, value, strlen(value), 0);
+    else
+        text_char(t, '-');
+    text_char(t, '\0');
+}
+
+static void row(struct table *table, const struct lq_case_info *info)
+{
+    struct text t = { 0 };
+
+    cell(&t, info->name);
+    cell(&t, custodies[info->custody]);
+    cell(&t, condition(info));
+    text_count(&t, info->messages);
+    text_char(&t, '\0');
+    text_count(&t, info->restored);
+    text_char(&t, '\0');
+    text_size(&t, (int64_t)info->bytes);
+    text_char(&t, '\0');
+    cell(&t, info->why);
+    table_row(table, t.p, t.n);
+    text_done(&t);
+}
+
+static void member(struct text *t, const char *key, const char *value)
+{
+    if (!value)
+        return;
+    text_format(t, ",\"%s\":", key);
+    text_json(t, value, strlen(value));
+}
+
+static void json(const struct lq_case_info *info)
+{
+    struct text raw = { 0 }, line = { 0 };
+
+    text_put(&raw, "{\"schema\":\"mqtools.case/1\"");
+    member(&raw, "case", info->name);
+    member(&raw, "path", info->path);
+    member(&raw, "custody", custodies[info->custody]);
+    member(&raw, "condition", condition(info));
+    member(&raw, "host", info->host);
+    member(&raw, "verb", info->verb);
+    member(&raw, "why", info->why);
+    member(&raw, "command", info->command);
+    text_format(&raw, ",\"created\":%lld,\"messages\":%llu,\"bytes\":%llu,\"restored\":%llu,\"spools\":%zu}",
+                (long long)info->created, (unsigned long long)info->messages, (unsigned long long)info->bytes,
+                (unsigned long long)info->restored, info->spools);
+    text_json_line(&line, raw.p, raw.n, isatty(STDOUT_FILENO));
+    text_char(&line, '\n');
+    output(line.p, line.n);
+    text_done(&raw);
+    text_done(&line);
+}
+
+static const struct table_column columns[] = {
+    { .title = "case" },
+    { .title = "custody" },
+    { .title = "condition" },
+    { .title = "messages", .right = true },
+    { .title = "restored", .right = true },
+    { .title = "bytes", .right = true },
+    { .title = "why", .flexible = true },
+};
+
+static size_t list_vault(struct lq_vault *vault, struct table *table, bool as_json)
+{
+    struct lq_error err;
+    char **names;
+    size_t n;
+
+    if (lq_vault_cases(vault, &names, &n, &err) < 0) {
+        report(REPORT_FAILED, "%s", err.text);
+        return 0;
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct lq_case *one;
+
+        if (lq_case_open(&one, vault, names[i], &err) < 0) {
+            report(REPORT_UNREADABLE, "%s", err.text);
+            continue;
+        }
+        if (as_json)
+            json(lq_case_info(one));
+        else
+            row(table, lq_case_info(one));
+        lq_case_close(one);
+    }
+    lq_names_free(names, n);
+    return n;
+}
+
+size_t cases_list(struct cases *c, bool as_json)
+{
+    struct table table = { .columns = columns, .n = sizeof(columns) / sizeof(columns[0]),
+                           .screen = screen_look(COLOR_NEVER), .header = true };
+    size_t n = 0;
+
+    for (size_t i = 0; i < c->vault_count; i++)
+        n += list_vault(c->vaults[i], &table, as_json);
+    if (!as_json && n > 0)
+        table_end(&table);
+    return n;
+}
+
+static void line(struct text *t, const char *name, const char *value)
+{
+    if (!value)
+        return;
+    text_format(t, "%-10s ", name);
+    text_escape(t, value, strlen(value), 0);
+    text_char(t, '\n');
+}
+
+void cases_show(const struct lq_case *c, bool as_json)
+{
+    const struct lq_case_info *info = lq_case_info(c);
+    struct text t = { 0 };
+
+    if (as_json) {
+        json(info);
+        return;
+    }
+    line(&t, "case", info->name);
+    line(&t, "path", info->path);
+    line(&t, "custody", custodies[info->custody]);
+    line(&t, "condition", condition(info));
+    line(&t, "host", info->host);
+    line(&t, "verb", info->verb);
+    line(&t, "why", info->why);
+    line(&t, "command", info->command);
+    text_put(&t, "created    ");
+    text_time(&t, info->created);
+    text_put(&t, "\nmessages   ");
+    text_count(&t, info->messages);
+    text_put(&t, ", ");
+    text_size(&t, (int64_t)info->bytes);
+    text_put(&t, "\nrestored   ");
+    text_count(&t, info->restored);
+    text_char(&t, '\n');
+    output(t.p, t.n);
+    text_done(&t);
+}

@@ -1,0 +1,45 @@
+/*
+ * Records that a program wrote (mqgrep -j) as a list of messages to act on. The list is a stranger's: it names messages, and says what
+ * they were; what they are now, the queue says. Knows no queue and opens none.
+ */
+#ifndef LIST_FROM_H
+#define LIST_FROM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "ids.h"
+#include "libqueue.h"
+
+/* A message that the list names. */
+struct listed {
+    char *host;                 /* NULL: the record had none (a copied spool) */
+    char *spool, *id, *identity;
+    size_t line;
+    const char *other;          /* what did not agree with a message of that id; NULL: none was seen */
+    bool found;
+};
+
+struct list_from {
+    struct listed *list;
+    size_t n, cap;
+    bool given;                 /* also when it turned out empty */
+    bool sorted;
+};
+
+/*
+ * Read NDJSON from a file, "-" for standard input. LQ_OK; LQ_EINVAL with a sentence that names the line when anything in it is not a
+ * record of a message: then none of it may be used.
+ */
+int list_from_read(struct list_from *l, const char *path, struct lq_error *err);
+/* Add one entry; texts are copied. For lists that are no NDJSON of records. */
+void list_from_add(struct list_from *l, const struct listed *entry);
+/* Sort and drop repeats, and give all ids to `ids`: the queue need not be read for others. */
+int list_from_finish(struct list_from *l, struct ids *ids, struct lq_error *err);
+/* Whether the list names this message: host, spool, id and identity agree. */
+bool list_from_has(struct list_from *l, const struct lq_record *rec);
+/* Why an entry was not found, as the end of the sentence "ID: …". */
+const char *listed_why(const struct listed *entry);
+void list_from_done(struct list_from *l);
+
+#endif

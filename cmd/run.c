@@ -1,0 +1,213 @@
+/* A job while it runs. */
+#include "run.h"
+
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "report.h"
+
+/* --- a line for each message --- */
+
+static const char *const results[] = { [LQ_DONE] = "done", [LQ_SKIPPED] = "skipped", [LQ_FAILED] = "failed" };
+
+static void json_member(struct text *t, const char *key, const char *value)
+{
+    if (!value)
+        return;
+    text_format(t, ",\"%s\":", key);
+    text_json(t, value, strlen(value));
+}
+
+static void json_line(struct text *t, const struct acting *a, const struct lq_outcome *o)
+{
+    text_format(t, "{\"schema\":\"mqtools.outcome/1\",\"verb\":\"%s\",\"result\":\"%s\"", a->word, results[o->result]);
+    json_member(t, "mta", o->mta);
+    json_member(t, "spool", o->spool);
+    json_member(t, "queue_id", o->id);
+    json_member(t, "state", o->state);
+    json_member(t, "new_id", o->new_id);
+    json_member(t, "text", o->text);
+    text_put(t, "}\n");
+}
+
+/* "take 1xUroU-0003xZ-2Y: skipped: it is being delivered" */
+static void plain_line(struct text *t, const struct acting *a, const struct lq_outcome *o)
+{
+    text_format(t, "%s ", a->word);
+    text_escape(t, o->id, strlen(o->id), ESCAPE_BLANKS);
+    text_format(t, ": %s", results[o->result]);
+    if (o->new_id) {
+        text_put(t, ", its id is now ");
+        text_escape(t, o->new_id, strlen(o->new_id), ESCAPE_BLANKS);
+    }
+    if (o->text) {
+        text_put(t, ": ");
+        text_escape(t, o->text, strlen(o->text), 0);
+    }
+    text_char(t, '\n');
+}
+
+void run_line(const struct acting *a, const struct lq_outcome *o)
+{
+    struct text raw = { 0 }, line = { 0 };
+
+    if (!a->json && !a->each && o->result == LQ_DONE && !o->text && !o->new_id)
+        return;
+    if (a->json) {
+        json_line(&raw, a, o);
+        text_json_line(&line, raw.p, raw.n - 1, isatty(STDOUT_FILENO));
+        text_char(&line, '\n');
+    } else {
+        plain_line(&line, a, o);
+    }
+    output(line.p, line.n);
+    text_done(&raw);
+    text_done(&line);
+}
+
+/* --- progress and rate --- */
+
+struct pace {
+    struct timespec begun, shown;
+    bool terminal;              /* standard error is one */
+    bool visible;               /* a line of progress stands there */
+    uint64_t n, of;
+};
+
+static double since(const struct timespec *then)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - then->tv_sec) + (double)(now.tv_nsec - then->tv_nsec) / 1e9;
+}
+
+static void begin_pace(struct pace *p, uint64_t of)
+{
+    *p = (struct pace){ .terminal = isatty(STDERR_FILENO), .of = of };
+    clock_gettime(CLOCK_MONOTONIC, &p->begun);
+    p->shown = p->begun;
+}
+
+static void wipe(struct pace *p)
+{
+    if (p->visible)
+        fputs("\r\033[K", stderr);
+    p->visible = false;
+}
+
+static void show_pace(struct pace *p, const struct acting *a)
+{
+    struct text t = { 0 };
+
+    if (!p->terminal || since(&p->shown) < 0.2)
+        return;
+    clock_gettime(CLOCK_MONOTONIC, &p->shown);
+    text_format(&t, "\r%s: ", a->word);
+    text_count(&t, p->n);
+    text_put(&t, " of ");
+    text_count(&t, p->of);
+    text_put(&t, "\033[K");
+    fwrite(t.p, 1, t.n, stderr);
+    text_done(&t);
+    p->visible = true;
+}
+
+/* The n-th message is due n / rate seconds after the first. */
+static void keep_rate(const struct pace *p, unsigned long rate)
+{
+    double ahead = rate ? (double)p->n / (double)rate - since(&p->begun) : 0;
+
+    if (ahead > 0)
+        acting_sleep(ahead);
+}
+
+/* --- the job --- */
+
+enum { BATCH = 64 };
+
+/* Messages between two syncs: a tenth of a second's worth, so that a slow rate is an even one. */
+static unsigned batch(const struct acting *a)
+{
+    unsigned long n = a->rate / 10;
+
+    if (a->rate == 0 || n > BATCH)
+        return BATCH;
+    return n ? (unsigned)n : 1;
+}
+
+static int begin(struct lq_job **job, struct acting *a, struct lq_error *err)
+{
+    struct lq_job_opts opts = {
+        .size = sizeof(opts), .verb = a->verb, .vault = a->vault, .why = a->why, .command = a->command.p,
+        .hold_reason = a->hold_reason, .filter = a->verb == LQ_RESTORE ? NULL : a->sel.filter,
+        .now = a->sel.fixed_now ? a->sel.now : select_now(&a->sel, 0), .undo = a->undo, .active = a->active,
+        .again = a->again, .nfs_ok = a->nfs_ok, .dry = a->dry, .batch = batch(a),
+    };
+
+    return lq_job_begin(job, a->set, &opts, err);
+}
+
+static void note(struct acting *a, const struct lq_outcome *o)
+{
+    a->done += o->result == LQ_DONE;
+    a->skipped += o->result == LQ_SKIPPED;
+    a->failed += o->result == LQ_FAILED;
+    a->stayed += !a->active && o->result == LQ_SKIPPED && o->state && strcmp(o->state, "active") == 0 &&
+                 strcmp(o->mta, "postfix") == 0;
+}
+
+/* True when the job may stop here: what has been worked on is also told. */
+static bool told(const struct pace *p, const struct acting *a)
+{
+    return p->n % batch(a) == 0;
+}
+
+static void work(struct acting *a, struct lq_job *job)
+{
+    const struct lq_outcome *o;
+    struct lq_error err;
+    struct pace pace;
+    int rc = LQ_OK;
+
+    begin_pace(&pace, lq_set_count(a->set));
+    while (!(acting_interrupted() && told(&pace, a)) && (rc = lq_job_next(job, &o, &err)) == LQ_OK) {
+        pace.n++;
+        note(a, o);
+        if (a->json || a->each || o->result != LQ_DONE || o->text || o->new_id)
+            wipe(&pace);
+        run_line(a, o);
+        show_pace(&pace, a);
+        keep_rate(&pace, a->rate);
+    }
+    wipe(&pace);
+    if (rc < 0)
+        report(REPORT_FAILED, "%s", err.text);
+}
+
+static void keep_name(struct acting *a, const struct lq_job *job)
+{
+    const char *name = lq_job_name(job);
+
+    if (!name || !lq_job_case(job, 0))
+        return;
+    text_put(&a->names, a->names.n ? " " : "");
+    text_put(&a->names, name);
+}
+
+bool run_job(struct acting *a)
+{
+    struct lq_job *job;
+    struct lq_error err;
+
+    if (begin(&job, a, &err) < 0) {
+        report(REPORT_FAILED, "%s", err.text);
+        return false;
+    }
+    work(a, job);
+    keep_name(a, job);
+    if (lq_job_end(job, &err) < 0)
+        report(REPORT_FAILED, "%s", err.text);
+    return true;
+}
