@@ -293,7 +293,7 @@ help:
 	@echo 'cov         line coverage of the tests, and of the fuzzers'"'"' corpora'
 	@echo 'bench       100,000-message queues against a yardstick (BENCH_SPOOLS=DIR, BENCH_FLAGS=--cold)'
 	@echo 'lint        static analysis'
-	@echo 'demo        a flooded sample queue of each MTA, seen with mqstat and mqgrep'
+	@echo 'demo        a flooded sample queue of each MTA, looked at, emptied and filled again'
 	@echo 'install     DESTDIR= PREFIX=/usr/local RPATH=; uninstall removes the same files'
 	@echo 'dist        build/mqtools-$(VERSION).tar.gz'
 	@echo 'clean       remove build/'

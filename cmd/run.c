@@ -158,10 +158,12 @@ static void note(struct acting *a, const struct lq_outcome *o)
                  strcmp(o->mta, "postfix") == 0;
 }
 
-/* True when the job may stop here: what has been worked on is also told. */
-static bool told(const struct pace *p, const struct acting *a)
+/* What is being worked on when a signal comes is finished and told. */
+static int next(struct lq_job *job, const struct lq_outcome **o, struct lq_error *err)
 {
-    return p->n % batch(a) == 0;
+    if (acting_interrupted())
+        lq_job_stop(job);
+    return lq_job_next(job, o, err);
 }
 
 static void work(struct acting *a, struct lq_job *job)
@@ -172,7 +174,7 @@ static void work(struct acting *a, struct lq_job *job)
     int rc = LQ_OK;
 
     begin_pace(&pace, lq_set_count(a->set));
-    while (!(acting_interrupted() && told(&pace, a)) && (rc = lq_job_next(job, &o, &err)) == LQ_OK) {
+    while ((rc = next(job, &o, &err)) == LQ_OK) {
         pace.n++;
         note(a, o);
         if (a->json || a->each || o->result != LQ_DONE || o->text || o->new_id)

@@ -18,12 +18,14 @@ program() {
     case $1 in
         mqgrep) echo "$MQGREP" ;;
         mqstat) echo "$MQSTAT" ;;
+        mqquarantine) echo "$MQQUARANTINE" ;;
+        mqpurge) echo "$MQPURGE" ;;
     esac
 }
 
-# Whatever differs from machine to machine: the folder, and device and inode in identities.
+# Whatever differs from machine to machine: the folder, names of jobs, and device and inode in identities.
 plain() {
-    sed -E -e "s|$PWD|.|g" -e 's/("identity":"|^identity +)([0-9.]+)-[0-9a-f]+:[0-9]+/\1\2-DEV:INODE/'
+    sed -E -e "s|$PWD|.|g" -e 's/[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}/JOB/g' -e 's/("identity":"|^identity +)([0-9.]+)-[0-9a-f]+:[0-9]+/\1\2-DEV:INODE/'
 }
 
 # terminal COLUMNS COMMAND ARGUMENT...: the same on a terminal, bytes made visible.
@@ -35,6 +37,21 @@ terminal() {
     echo "   (terminal, $columns columns)"
     line="$(printf '%q ' env COLUMNS="$columns" TERM="${TERM_IS:-dumb}" "$(program "$1")" "${@:2}")"
     script -qec "$line" /dev/null </dev/null 2>/dev/null | tr -d '\r' | plain | sed 's/\x1b/<ESC>/g'
+}
+
+# typed ANSWER COMMAND ARGUMENT...: the same on a terminal at which ANSWER is typed.
+typed() {
+    local answer=$1 line rc
+    shift
+    printf '$ %s' "$1"
+    printf ' %q' "${@:2}"
+    echo "   (terminal, typed: $answer)"
+    line="$(printf '%q ' env TERM=dumb "$(program "$1")" "${@:2}")"
+    # What was typed before the program asked is echoed by the terminal, early or not at all.
+    printf '%s\n' "$answer" | script -qec "stty -echo; $line" /dev/null 2>/dev/null | tr -d '\r' | plain |
+        sed -e "1{/^${answer}\$/d}" -e 's/\x1b/<ESC>/g'
+    rc=${PIPESTATUS[1]}
+    [ "$rc" = 0 ] || echo "= $rc"
 }
 
 # spool MTA DIR DESCRIPTION...: queues of tests/spool, made below DIR.
