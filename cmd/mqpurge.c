@@ -32,9 +32,9 @@ static int operand(void *base, const char *word, struct lq_error *err)
 static const struct opts_program program = {
     .name = "mqpurge",
     .usage = "--why TEXT SELECTION... [ID]...\n       mqpurge --undo JOB",
-    .summary = "Delete the messages of mail queues that fit. They are kept in an undo case for seven days.",
+    .summary = "Delete the messages of mail queues that fit, into an undo case for seven days.",
     .footer = "ID may be - for ids on standard input.\n"
-              "Exit status: 0 all done, 1 nothing fits, 2 usage or refused and nothing changed,\n"
+              "Exit status: 0 all done, 1 nothing fits, 2 usage or refused (nothing changed),\n"
               "3 partly done, 130 interrupted.\n",
     .rows = options,
     .operand = operand,

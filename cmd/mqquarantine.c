@@ -420,9 +420,10 @@ static const struct opts_program program = {
              "       mqquarantine expire|recover",
     .summary = "Move messages out of mail queues and back, or hold and release them in place.",
     .footer = "ID may be - for ids on standard input.\n"
-              "Exit status: 0 all done, 1 nothing fits, 2 usage or refused and nothing changed,\n"
+              "Exit status: 0 all done, 1 nothing fits, 2 usage or refused (nothing changed),\n"
               "3 partly done, 130 interrupted.\n",
     .rows = options,
+    .verbs = VERB_WORDS,
     .operand = operand,
 };
 

@@ -310,7 +310,11 @@ static void print_completion(const struct flat *f)
     for (size_t i = 0; i < f->n; i++)
         if (f->rows[i].row->arg)
             complete_argument(&t, f->rows[i].row);
-    text_put(&t, "    esac\n    [[ $cur == -* ]] || return\n    COMPREPLY=($(compgen -W '");
+    text_put(&t, "    esac\n");
+    if (f->program->verbs)
+        text_format(&t, "    [[ $cur == -* || $COMP_CWORD -gt 1 ]] || { COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return; }\n",
+                    f->program->verbs);
+    text_put(&t, "    [[ $cur == -* ]] || return\n    COMPREPLY=($(compgen -W '");
     for (size_t i = 0, any = 0; i < f->n; i++)
         if (f->rows[i].row->name)
             text_format(&t, "%s--%s", any++ ? " " : "", f->rows[i].row->name);

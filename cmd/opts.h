@@ -37,6 +37,7 @@ struct opts_program {
     const char *summary;        /* a sentence */
     const char *footer;         /* lines after the options */
     const struct opt *rows;
+    const char *verbs;          /* what the first argument can be, for the completion; NULL: anything */
     /* Store an argument that is no option. */
     int (*operand)(void *base, const char *value, struct lq_error *err);
 };

@@ -59,7 +59,7 @@ run mqstat --spool q -t x
 run mqstat --spool q -j --csv
 
 # Help fits a terminal; completion is a script, and both know every option.
-for command in "$MQGREP" "$MQSTAT"; do
+for command in "$MQGREP" "$MQSTAT" "$MQQUARANTINE" "$MQPURGE"; do
     "$command" --help | awk 'length > 79 { print "too long: " $0 }'
     "$command" --help | grep -oE -- '--[a-z-]+' | sort -u >.help
     "$command" --completion bash >.completion && bash -n .completion
@@ -83,3 +83,13 @@ complete_words mqgrep -q h
 complete_words mqgrep --sort client_
 complete_words mqgrep --spool q/in
 complete_words mqgrep -f ali
+# shellcheck source=/dev/null
+. <("$MQQUARANTINE" --completion bash)
+complete_verbs() {
+    COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+    _mqquarantine
+    echo "${COMPREPLY[@]}"
+}
+complete_verbs mqquarantine re
+complete_verbs mqquarantine take re
+complete_verbs mqquarantine take --tr
