@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,7 +27,7 @@ static char *copy(const char *text)
     return p;
 }
 
-void list_from_add(struct list_from *l, const struct listed *entry)
+static void list_add(struct list_from *l, const struct listed *entry)
 {
     if (l->n == l->cap) {
         size_t cap = l->cap ? l->cap * 2 : 64;
@@ -40,11 +41,23 @@ void list_from_add(struct list_from *l, const struct listed *entry)
     l->given = true;
     l->list[l->n++] = (struct listed){
         .host = copy(entry->host), .spool = copy(entry->spool), .id = copy(entry->id), .identity = copy(entry->identity),
-        .line = entry->line,
-    };
+        };
 }
 
 /* --- reading --- */
+
+struct reader;
+
+/* One object of the list. */
+typedef int add_fn(struct reader *r, const json_t *record, struct lq_error *err);
+
+struct reader {
+    struct list_from *list;
+    const char *path;           /* as sentences call it */
+    size_t line;
+    add_fn *add;
+    char *verb;                 /* of a job's file: goes here */
+};
 
 /* A text of the record; the empty one names nothing. */
 static const char *member(const json_t *record, const char *key)
@@ -64,22 +77,22 @@ static bool is_id(const char *id)
     return n <= ID_MAX_BYTES;
 }
 
-static int add_record(struct list_from *l, const json_t *record, const char *path, size_t line, struct lq_error *err)
+static int add_record(struct reader *r, const json_t *record, struct lq_error *err)
 {
     const char *schema = member(record, "schema");
     struct listed entry = {
         .host = (char *)member(record, "host"), .spool = (char *)member(record, "spool"),
-        .id = (char *)member(record, "queue_id"), .identity = (char *)member(record, "identity"), .line = line,
+        .id = (char *)member(record, "queue_id"), .identity = (char *)member(record, "identity"),
     };
 
     if (!json_is_object(record) || !schema || strcmp(schema, "mqtools.record/1") != 0)
-        return opts_wrong(err, "%s, line %zu: not a record as mqgrep -j writes it (mqtools.record/1)", path, line);
+        return opts_wrong(err, "%s, line %zu: not a record as mqgrep -j writes it (mqtools.record/1)", r->path, r->line);
     if (!entry.spool || !entry.id || !entry.identity)
-        return opts_wrong(err, "%s, line %zu: the record has no %s; mqgrep -j writes it", path, line,
+        return opts_wrong(err, "%s, line %zu: the record has no %s; mqgrep -j writes it", r->path, r->line,
                           !entry.id ? "queue_id" : !entry.spool ? "spool" : "identity");
     if (!is_id(entry.id))
-        return opts_wrong(err, "%s, line %zu: \"%.100s\" is not a message id", path, line, entry.id);
-    list_from_add(l, &entry);
+        return opts_wrong(err, "%s, line %zu: \"%.100s\" is not a message id", r->path, r->line, entry.id);
+    list_add(r->list, &entry);
     return LQ_OK;
 }
 
@@ -89,24 +102,25 @@ static bool blank(const char *p, size_t n)
 }
 
 /* p[n] is a NUL. The parser's own limit of depth (2,048) holds. */
-static int add_line(struct list_from *l, const char *p, size_t n, const char *path, size_t line, struct lq_error *err)
+static int add_line(struct reader *r, const char *p, size_t n, struct lq_error *err)
 {
     json_error_t wrong;
     json_t *record;
     int rc;
 
+    r->line++;
     if (blank(p, n))
         return LQ_OK;
     record = json_loadb(p, n, JSON_REJECT_DUPLICATES, &wrong);
     if (!record)
-        return opts_wrong(err, "%s, line %zu: %s", path, line, wrong.text);
-    rc = add_record(l, record, path, line, err);
+        return opts_wrong(err, "%s, line %zu: %s", r->path, r->line, wrong.text);
+    rc = r->add(r, record, err);
     json_decref(record);
     return rc;
 }
 
 /* Lines of what was read so far; the last one stays until it is whole. */
-static int add_lines(struct list_from *l, struct text *t, bool end, const char *path, size_t *line, struct lq_error *err)
+static int add_lines(struct reader *r, struct text *t, bool end, struct lq_error *err)
 {
     size_t from = 0;
     int rc = LQ_OK;
@@ -123,22 +137,21 @@ static int add_lines(struct list_from *l, struct text *t, bool end, const char *
             newline = t->p + t->n;
         }
         *newline = '\0';
-        rc = add_line(l, p, (size_t)(newline - p), path, ++*line, err);
+        rc = add_line(r, p, (size_t)(newline - p), err);
         from = (size_t)(newline - t->p) + 1;
     }
     from = from < t->n ? from : t->n;
     memmove(t->p, t->p + from, t->n - from);
     t->n -= from;
     if (rc == LQ_OK && t->n > LINE_MAX_BYTES)
-        return opts_wrong(err, "%s, line %zu: longer than %d MiB", path, *line + 1, LINE_MAX_BYTES >> 20);
+        return opts_wrong(err, "%s, line %zu: longer than %d MiB", r->path, r->line + 1, LINE_MAX_BYTES >> 20);
     return rc;
 }
 
-static int read_lines(struct list_from *l, int fd, const char *path, struct lq_error *err)
+static int read_lines(struct reader *r, int fd, struct lq_error *err)
 {
     struct text t = { 0 };
     char buf[65536];
-    size_t line = 0;
     ssize_t got;
     int rc = LQ_OK;
 
@@ -147,13 +160,13 @@ static int read_lines(struct list_from *l, int fd, const char *path, struct lq_e
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0) {
-            rc = opts_wrong(err, "cannot read %s: %s", path, strerror(errno));
+            rc = opts_wrong(err, "cannot read %s: %s", r->path, strerror(errno));
             break;
         }
         text_add(&t, buf, (size_t)got);
         /* Looking for the end of a long line again and again would take its length squared. */
         if (got == 0 || memchr(buf, '\n', (size_t)got) || t.n > LINE_MAX_BYTES)
-            rc = add_lines(l, &t, got == 0, path, &line, err);
+            rc = add_lines(r, &t, got == 0, err);
     } while (rc == LQ_OK && got != 0);
     text_done(&t);
     return rc;
@@ -162,6 +175,7 @@ static int read_lines(struct list_from *l, int fd, const char *path, struct lq_e
 int list_from_read(struct list_from *l, const char *path, struct lq_error *err)
 {
     bool standard = strcmp(path, "-") == 0;
+    struct reader r = { .list = l, .path = standard ? "standard input" : path, .add = add_record };
     int fd, rc;
 
     if (l->given)
@@ -170,9 +184,40 @@ int list_from_read(struct list_from *l, const char *path, struct lq_error *err)
     fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return opts_wrong(err, "cannot open %s: %s", path, strerror(errno));
-    rc = read_lines(l, fd, standard ? "standard input" : path, err);
+    rc = read_lines(&r, fd, err);
     if (!standard)
         close(fd);
+    return rc;
+}
+
+/* Its first line says what the job did, each further one what became of a message. */
+static int add_job_line(struct reader *r, const json_t *line, struct lq_error *err)
+{
+    const char *event = member(line, "event"), *verb = member(line, "verb"), *result = member(line, "result");
+    struct listed entry = { .spool = (char *)member(line, "spool"), .id = (char *)member(line, "id"),
+                            .identity = (char *)member(line, "identity") };
+
+    if (!event)
+        return opts_wrong(err, "%s, line %zu: not a line of a job", r->path, r->line);
+    if (strcmp(event, "intent") == 0)
+        snprintf(r->verb, 16, "%s", verb ? verb : "?");
+    if (strcmp(event, "message") == 0 && result && strcmp(result, "done") == 0 && entry.spool && entry.id)
+        list_add(r->list, &entry);
+    return LQ_OK;
+}
+
+int list_from_job(struct list_from *l, const char *path, char verb[16], struct lq_error *err)
+{
+    struct reader r = { .list = l, .path = path, .add = add_job_line, .verb = verb };
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC), rc;
+
+    if (fd < 0 && errno == ENOENT)
+        return LQ_ENOENT;
+    if (fd < 0)
+        return opts_wrong(err, "cannot open %s: %s", path, strerror(errno));
+    l->given = true;
+    rc = read_lines(&r, fd, err);
+    close(fd);
     return rc;
 }
 
@@ -189,7 +234,7 @@ static int compare(const void *a, const void *b)
     int c = strcmp(x->id, y->id);
 
     c = c ? c : strcmp(x->spool, y->spool);
-    c = c ? c : strcmp(x->identity, y->identity);
+    c = c ? c : compare_texts(x->identity, y->identity);
     return c ? c : compare_texts(x->host, y->host);
 }
 
@@ -242,6 +287,8 @@ static const char *difference(const struct listed *e, const struct lq_record *re
 {
     const char *host = lq_record_text(rec, LQ_HOST).p, *identity = lq_record_text(rec, LQ_IDENTITY).p;
 
+    if (!e->identity)
+        return NULL;
     if (compare_texts(e->host, host) != 0)
         return "the record is of another host";
     if (!identity)
@@ -252,18 +299,18 @@ static const char *difference(const struct listed *e, const struct lq_record *re
 bool list_from_has(struct list_from *l, const struct lq_record *rec)
 {
     const char *id = lq_record_text(rec, LQ_QUEUE_ID).p, *spool = lq_record_text(rec, LQ_SPOOL).p;
+    bool found = false;
 
     if (!id || !spool)
         return false;
     for (size_t i = first_of(l, id); i < l->n && strcmp(l->list[i].id, id) == 0; i++) {
         struct listed *e = &l->list[i];
-        const char *other = strcmp(e->spool, spool) == 0 ? difference(e, rec) : "its spool is not among those looked at";
 
-        if (!other)
-            return e->found = true;
-        e->other = other;
+        e->other = strcmp(e->spool, spool) == 0 ? difference(e, rec) : "its spool is not among those looked at";
+        e->found |= !e->other;
+        found |= !e->other;
     }
-    return false;
+    return found;
 }
 
 const char *listed_why(const struct listed *e)

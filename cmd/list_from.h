@@ -13,9 +13,9 @@
 
 /* A message that the list names. */
 struct listed {
-    char *host;                 /* NULL: the record had none (a copied spool) */
-    char *spool, *id, *identity;
-    size_t line;
+    char *host;                 /* NULL: the record had none (a copied spool); of a job's file nobody asks */
+    char *spool, *id;
+    char *identity;             /* NULL: the list knows none, spool and id must do */
     const char *other;          /* what did not agree with a message of that id; NULL: none was seen */
     bool found;
 };
@@ -32,8 +32,11 @@ struct list_from {
  * record of a message: then none of it may be used.
  */
 int list_from_read(struct list_from *l, const char *path, struct lq_error *err);
-/* Add one entry; texts are copied. For lists that are no NDJSON of records. */
-void list_from_add(struct list_from *l, const struct listed *entry);
+/*
+ * The messages that a job did what it should with, from its own file (JOB.ndjson in a vault). *verb: what it did, of at most 15 bytes; it may be
+ * called for several vaults of one job. LQ_OK; LQ_ENOENT there is no such file, err is not filled; LQ_EINVAL.
+ */
+int list_from_job(struct list_from *l, const char *path, char verb[16], struct lq_error *err);
 /* Sort and drop repeats, and give all ids to `ids`: the queue need not be read for others. */
 int list_from_finish(struct list_from *l, struct ids *ids, struct lq_error *err);
 /* Whether the list names this message: host, spool, id and identity agree. */

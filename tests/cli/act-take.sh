@@ -15,12 +15,10 @@ round() { # round MTA QUEUE VAULT
     [ ! -e "$v" ] || [ -z "$(ls -A "$v")" ] || echo 'the dry run made something in the vault'
     quiet mqquarantine take --spool "$q" --vault "$v" $FLOOD --why test --expect "$n" --each
     diff dry .out >/dev/null && echo 'the dry run is the run'
-    [ "$(grep -c ': done' .out)" = "$n" ] && echo 'each message has its line'
+    [ "$(grep -cE ': (done|skipped)' .out)" = "$n" ] && echo 'each message has its line'
     echo "left: $(count "$q" $FLOOD), others: $(($(count "$q") + n))"
     case=$(the_case "$v")
     (cd "$v/$case" && sha256sum -c --quiet manifest-sha256.txt && sha256sum -c --quiet tagmanifest-sha256.txt && echo 'sha256sum agrees')
-    quiet mqquarantine verify --vault "$v" "$case"
-    run mqquarantine show --vault "$v" "$case" -j -f nobody@example.com | grep -c '= 2'
     quiet mqquarantine restore --vault "$v" "$case" --yes
 }
 

@@ -15,7 +15,7 @@ tree() {
 quiet() {
     local rc=0
     "$(program "$1")" "${@:2}" >.out 2>.err || rc=$?
-    plain <.err | sed 's/^/! /'
+    plain <.err | sed -e "s|${ELSEWHERE:-/nowhere}|ELSEWHERE|g" -e 's/^/! /'
     [ "$rc" = 0 ] || echo "= $rc"
 }
 
