@@ -8,13 +8,11 @@
 #include "bag.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "json.h"
 #include "tree.h"
 
 enum { OUT_BLOCK = 1 << 18 };
@@ -149,14 +147,23 @@ int bag_hash_fd(struct digest *d, int fd, char *block, char hex[DIGEST_HEX + 1],
     return *hex ? 0 : EIO;
 }
 
+bool bag_untagged(const char *path)
+{
+    static const char *const names[] = { "journal.ndjson", "INCOMPLETE", "tagmanifest-sha256.txt" };
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        if (strcmp(path, names[i]) == 0)
+            return true;
+    return strncmp(path, ".new-", 5) == 0;      /* being written */
+}
+
 struct hashing {
     struct digest *d;
     char *block;
-    const char *prefix;         /* of names in the manifest: "data/" */
+    bool tags;
     struct out *out;
     struct bag_sums sums;
     char why[512];              /* what could not be hashed */
-    const char *const *except;  /* names of the top, NULL-terminated */
 };
 
 static int hash_file(void *ctx, const struct tree_file *f)
@@ -168,21 +175,18 @@ static int hash_file(void *ctx, const struct tree_file *f)
     uint64_t size;
     int fd, error;
 
-    for (size_t i = 0; h->except && h->except[i]; i++)
-        if (strcmp(h->except[i], f->path) == 0)
-            return 0;
-    if (strncmp(f->path, ".new-", 5) == 0 && h->except)
+    if (h->tags && bag_untagged(f->path))
         return 0;
     r = file_open(f->dir, f->name, &fd, &st);
     if (r != FILE_OK) {
-        snprintf(h->why, sizeof(h->why), "%s%.400s: %s", h->prefix, f->path, file_result_text(r));
+        snprintf(h->why, sizeof(h->why), "%s%.400s: %s", h->tags ? "" : "data/", f->path, file_result_text(r));
         return EIO;
     }
     error = bag_hash_fd(h->d, fd, h->block, hex, &size);
     close(fd);
     if (error)
         return error;
-    snprintf(path, sizeof(path), "%s%s", h->prefix, f->path);
+    snprintf(path, sizeof(path), "%s%s", h->tags ? "" : "data/", f->path);
     bag_line(&h->out->b, hex, path);
     h->sums.files++;
     h->sums.bytes += size;
@@ -190,50 +194,54 @@ static int hash_file(void *ctx, const struct tree_file *f)
     return h->out->error;
 }
 
-static const char *const not_tagged[] = { "journal.ndjson", "INCOMPLETE", "tagmanifest-sha256.txt", NULL };
-
-/* name: the manifest; dir: what it is about, prefix: before each of its names. */
-static int write_manifest(struct lq_case *c, const char *name, int dir, const char *skip, struct hashing *h, struct lq_error *err)
+/* dir: what it is about. */
+static int write_manifest(struct lq_case *c, const char *name, int dir, struct hashing *h, struct lq_error *err)
 {
     struct out o;
     int error;
 
     out_begin(&o, c, name);
     h->out = &o;
-    error = o.error ? o.error : tree_walk(dir, skip, hash_file, h);
-    if (error && *h->why) {
-        out_end(&o, false);
-        return error_set(err, LQ_EIO, "%s: %s", c->path, h->why);
-    }
+    error = o.error ? o.error : tree_walk(dir, h->tags ? "data" : NULL, hash_file, h);
     if (error) {
         out_end(&o, false);
-        return case_error(c, name, error, err);
+        return *h->why ? error_set(err, LQ_EIO, "%s: %s", c->path, h->why) : case_error(c, name, error, err);
     }
     error = out_end(&o, true);
     return error ? case_error(c, name, error, err) : LQ_OK;
 }
 
-static int write_manifests(struct lq_case *c, bool tags, const struct bag_sums *messages, struct bag_sums *sums, struct lq_error *err)
+static int with_digest(struct lq_case *c, struct hashing *h, int dir, struct lq_error *err)
 {
-    struct hashing h = { .d = digest_new(), .block = malloc(BAG_BLOCK), .prefix = tags ? "" : "data/", .except = tags ? not_tagged : NULL };
-    int rc, data = -1, error = 0;
+    int rc;
 
-    (void)messages;
-    if (!h.d || !h.block)
-        error = ENOMEM;
-    else if (!tags)
-        error = file_open_below(c->fd, "data", &data);
-    rc = error ? case_error(c, "data", error, err)
-               : write_manifest(c, tags ? "tagmanifest-sha256.txt" : "manifest-sha256.txt", tags ? c->fd : data, tags ? "data" : NULL, &h, err);
-    if (sums) {
-        sums->files = h.sums.files;
-        sums->bytes = h.sums.bytes;
-    }
-    if (data >= 0)
-        close(data);
-    digest_free(h.d);
-    free(h.block);
+    h->d = digest_new();
+    h->block = malloc(BAG_BLOCK);
+    rc = h->d && h->block ? write_manifest(c, h->tags ? "tagmanifest-sha256.txt" : "manifest-sha256.txt", dir, h, err) : error_memory(err);
+    digest_free(h->d);
+    free(h->block);
     return rc;
+}
+
+static int write_payload_manifest(struct lq_case *c, struct bag_sums *sums, struct lq_error *err)
+{
+    struct hashing h = { .tags = false };
+    int data, rc, error = file_open_below(c->fd, "data", &data);
+
+    if (error)
+        return case_error(c, "data", error, err);
+    rc = with_digest(c, &h, data, err);
+    close(data);
+    sums->files = h.sums.files;
+    sums->bytes = h.sums.bytes;
+    return rc;
+}
+
+static int write_tag_manifest(struct lq_case *c, struct lq_error *err)
+{
+    struct hashing h = { .tags = true };
+
+    return with_digest(c, &h, c->fd, err);
 }
 
 /* --- records --- */
@@ -303,13 +311,13 @@ int case_seal(struct lq_case *c, struct lq_error *err)
     if (rc == LQ_OK)
         rc = write_records(c, &sums.messages, err);
     if (rc == LQ_OK)
-        rc = write_manifests(c, false, NULL, &sums, err);
+        rc = write_payload_manifest(c, &sums, err);
     if (rc == LQ_OK)
         rc = journal_sealed(c, &sums, err);
     if (rc == LQ_OK)
         rc = case_write_info(c, &sums, err);
     if (rc == LQ_OK)
-        rc = write_manifests(c, true, NULL, NULL, err);
+        rc = write_tag_manifest(c, err);
     if (rc != LQ_OK)
         return rc;
     error = file_sync(c->fd);
@@ -323,10 +331,4 @@ int case_seal(struct lq_case *c, struct lq_error *err)
     c->info.messages = sums.messages;
     c->info.bytes = sums.bytes;
     return LQ_OK;
-}
-
-int lq_case_verify(struct lq_case *c, lq_finding_fn *tell, void *ctx, struct lq_error *err)
-{
-    (void)tell, (void)ctx;
-    return error_set(err, LQ_EIO, "%s: cannot be verified yet", c->path);
 }

@@ -69,13 +69,32 @@ static struct lq_case *new_case(struct lq_vault *v, const char *name, const char
     return c;
 }
 
+void case_close_tree(struct lq_case *c)
+{
+    for (size_t i = 0; i < c->spool_count; i++) {
+        if (c->queues) {
+            lq_queue_close(c->queues[i]);
+            c->queues[i] = NULL;
+        }
+        if (c->spools[i].fd >= 0)
+            close(c->spools[i].fd);
+        c->spools[i].fd = -1;
+    }
+    if (c->unpacked && c->tree)
+        tree_remove(c->parent, c->tree);
+    c->unpacked = false;
+    free(c->tree);
+    c->tree = NULL;
+    if (c->journal >= 0)
+        close(c->journal);
+    if (c->fd >= 0)
+        close(c->fd);
+    c->journal = c->fd = -1;
+}
+
 static void forget_spools(struct lq_case *c)
 {
     for (size_t i = 0; i < c->spool_count; i++) {
-        if (c->queues)
-            lq_queue_close(c->queues[i]);
-        if (c->spools[i].fd >= 0)
-            close(c->spools[i].fd);
         free(c->spools[i].spool);
         free(c->spools[i].mta);
         free(c->spools[i].host);
@@ -91,18 +110,12 @@ void lq_case_close(struct lq_case *c)
 {
     if (!c)
         return;
+    case_close_tree(c);
     forget_spools(c);
-    if (c->journal >= 0)
-        close(c->journal);
-    if (c->unpacked && c->tree)
-        tree_remove(c->parent, c->tree);
-    if (c->fd >= 0)
-        close(c->fd);
     if (c->archive >= 0)
         close(c->archive);
     if (c->parent >= 0 && (!c->vault || c->parent != c->vault->fd))
         close(c->parent);
-    free(c->tree);
     free(c->name);
     free(c->path);
     arena_done(&c->texts);
@@ -239,6 +252,7 @@ static int load_info(struct lq_case *c, const char *text, size_t n, struct lq_er
     i->command = value_of(c, text, n, "Mqtools-Command");
     i->messages = number_of(value_of(c, text, n, "Mqtools-Messages"));
     i->bytes = number_of(oxum);
+    c->payload_files = oxum && strchr(oxum, '.') ? number_of(strchr(oxum, '.') + 1) : 0;
     if (created)
         lq_time_parse(&i->created, created, NULL);
     return LQ_OK;
@@ -373,7 +387,7 @@ static int load_tree(struct lq_case *c, struct lq_error *err)
         rc = load_spools(c, spools.p ? spools.p : "", spools.n, err);
     if (rc == LQ_OK)
         rc = open_spools(c, err);
-    c->info.sealed = info.n > 0 && file_stat(c->fd, "INCOMPLETE", &st) == FILE_GONE && file_stat(c->fd, "manifest-sha256.txt", &st) == FILE_OK;
+    c->info.sealed = info.n > 0 && value_of(c, info.p, info.n, "Payload-Oxum") && file_stat(c->fd, "INCOMPLETE", &st) == FILE_GONE;
     buf_done(&info);
     buf_done(&spools);
     return rc;
@@ -636,6 +650,17 @@ static int open_unpacked(struct lq_case *c, struct lq_error *err)
     return rc == LQ_OK ? open_spools(c, err) : rc;
 }
 
+/* For people: where the files are now. */
+static char *tree_path(const struct lq_case *c, const char *dir)
+{
+    const char *slash = strrchr(c->path, '/');
+    char *path;
+    int n = c->unpacked ? asprintf(&path, "%.*s%s/data/%s", slash ? (int)(slash - c->path) + 1 : 0, c->path, c->tree, dir)
+                        : asprintf(&path, "%s/data/%s", c->path, dir);
+
+    return n < 0 ? NULL : path;
+}
+
 int lq_case_queue(struct lq_queue **out, struct lq_case *c, size_t i, struct lq_error *err)
 {
     struct case_spool *s;
@@ -652,7 +677,8 @@ int lq_case_queue(struct lq_queue **out, struct lq_case *c, size_t i, struct lq_
         spool_dir_name(c, i, dir);
         if (s->fd < 0)
             return error_set(err, LQ_EDAMAGED, "%s: there is no data/%s", c->path, dir);
-        if (asprintf(&root, "%s/data/%s", c->path, dir) < 0)
+        root = tree_path(c, dir);
+        if (!root)
             return error_memory(err);
         fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 0);
         c->queues[i] = fd >= 0 ? queue_over(queue_backend(s->mta), fd, root, s->host, s->spool) : NULL;

@@ -110,6 +110,7 @@ struct lq_case {
     char journal_hash[DIGEST_HEX + 1];  /* of its last line */
     int parent;                     /* directory of the tree or of the packed file: the vault's, or where a case given by path lies */
     int archive;                    /* the packed file; -1: not packed */
+    uint64_t payload_files;         /* as bag-info.txt says; bytes are info's */
     char *tree;                     /* name of the open or unpacked tree in its directory; NULL while packed */
     struct lq_case_info info;
     struct arena texts;             /* info's */
@@ -123,6 +124,8 @@ int case_lock(struct lq_case *c, struct lq_error *err);
 int case_open_tree(struct lq_case **out, struct lq_vault *v, const char *name, const char *tree, struct lq_error *err);
 /* A file of the case's top, whole or not at all: written aside, synced, renamed. 0 or errno. */
 int case_write_file(struct lq_case *c, const char *name, const void *p, size_t n);
+/* Let go of the open tree: its queues, directories, journal. */
+void case_close_tree(struct lq_case *c);
 /* LQ_EREFUSED while its job runs, or when it crashed. */
 int case_idle(struct lq_case *c, struct lq_error *err);
 /* Take the open tree of that name out of the way by one rename, then remove it. 0 or errno. */

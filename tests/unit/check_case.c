@@ -272,6 +272,97 @@ START_TEST(plain_sha256sum)
 }
 END_TEST
 
+/* --- verifying --- */
+
+#define CASE "20261122T031415Z-a1b2"
+
+/* command: in the case's directory; what must be found (NULL: nothing). Each breaks one thing. */
+static const struct { const char *name, *command, *expect; } breaks[] = {
+    { "nothing",              "true", NULL },
+    { "a changed byte",       "printf X | dd of=data/0-exim/input/" ID1 "-D bs=1 seek=30 conv=notrunc 2>/dev/null", "data/0-exim/input/" ID1 "-D: changed\n" },
+    { "a longer file",        "echo >>data/0-exim/input/" ID1 "-D", "-D: changed\nbag-info.txt: Payload-Oxum is" },
+    { "a missing file",       "rm data/0-exim/input/" ID2 "-H", "data/0-exim/input/" ID2 "-H: missing\n" },
+    { "a file too many",      "touch data/0-exim/input/extra", "data/0-exim/input/extra: is in no manifest\n" },
+    { "one in a new folder",  "mkdir data/more && touch data/more/extra", "data/more/extra: is in no manifest\n" },
+    { "one at the top",       "touch note", "note: is in no manifest\n" },
+    { "a symlink instead",    "mv data/0-exim/input/" ID1 "-D x && ln -s ../../../x data/0-exim/input/" ID1 "-D", "-D: not a regular file" },
+    { "other records",        "sed -i 1d records.ndjson", "records.ndjson: changed\n" },
+    { "another manifest",     "sed -i 1d manifest-sha256.txt", "manifest-sha256.txt: changed\n" },
+    { "no manifest",          "rm manifest-sha256.txt", "manifest-sha256.txt: missing\n" },
+    { "half a line in it",    "echo 1234 >>manifest-sha256.txt", "manifest-sha256.txt: line 7 is not readable\n" },
+    { "a line that leads out", "head -1 manifest-sha256.txt | sed s,data/.*,../../etc/passwd, >>manifest-sha256.txt", "line 7 names a file elsewhere" },
+    { "a line twice",         "head -1 manifest-sha256.txt >x && cat x >>manifest-sha256.txt && rm x", "manifest-sha256.txt: two lines for data/" },
+    { "no tag manifest",      "rm tagmanifest-sha256.txt", "tagmanifest-sha256.txt: missing\n" },
+    { "another custody",      "sed -i s/moved/copy/ bag-info.txt", "bag-info.txt: changed\n" },
+    { "another why in the journal", "sed -i 1s/flood/fl00d/ journal.ndjson", "journal.ndjson: the chain breaks before line 2\n" },
+    { "its last line changed", "sed -i '$s/messages.:3/messages\":2/' journal.ndjson", "journal.ndjson: line 2 is not the one that was there when the case was sealed" },
+    { "its last line gone",   "sed -i '$d' journal.ndjson", "journal.ndjson: has 1 lines; when the case was sealed it had 2" },
+    { "no journal",           "rm journal.ndjson", "journal.ndjson: has 0 lines" },
+    { "half a line at its end", "printf '{' >>journal.ndjson", "journal.ndjson: ends in half a line" },
+    { "sealing not at its end", "touch INCOMPLETE", NULL },
+};
+
+static int verify(struct lq_case *c)
+{
+    struct lq_error err = { 0 };
+
+    findings[0] = '\0';
+    return lq_case_verify(c, find_out, NULL, &err);
+}
+
+START_TEST(verifies)
+{
+    struct lq_vault *v = make_vault("v");
+    struct lq_case *c = sealed_case(v);
+    char command[1024];
+    int rc;
+
+    lq_case_close(c);
+    snprintf(command, sizeof(command), "cd '%s' && %s", at("v/" CASE), breaks[_i].command);
+    ck_assert_int_eq(system(command), 0);
+    c = open_case(v, name1);
+    rc = verify(c);
+    if (_i == 0) {
+        ck_assert_str_eq(findings, "");
+        ck_assert_int_eq(rc, LQ_OK);
+    } else if (breaks[_i].expect) {
+        ck_assert_msg(strstr(findings, breaks[_i].expect), "%s: %s", breaks[_i].name, findings);
+        ck_assert_int_eq(rc, LQ_EDAMAGED);
+    } else {
+        ck_assert_int_eq(rc, LQ_EREFUSED);      /* not sealed */
+    }
+    lq_case_close(c);
+    lq_vault_close(v);
+}
+END_TEST
+
+/* What went back is not missing; what did not is. */
+START_TEST(verifies_restored)
+{
+    struct lq_error err;
+    struct lq_vault *v = make_vault("v");
+    struct lq_case *c = sealed_case(v);
+    struct ledger *l;
+
+    ck_assert_int_eq(ledger_open(&l, v, name1, &err), LQ_OK);
+    ck_assert_int_eq(ledger_add(l, "0-exim/input/" ID1 "-H", ID1, NULL, "JOB"), 0);
+    ledger_close(l);
+    ck_assert_int_eq(verify(c), LQ_OK);         /* still there, or not yet removed */
+    ck_assert_int_eq(run("rm '%s'/data/0-exim/input/" ID1 "-?", at("v/" CASE)), 0);
+    ck_assert_int_eq(verify(c), LQ_OK);
+    ck_assert_int_eq(case_journal(c, "restored", "\"messages\":1", &err), LQ_OK);
+    ck_assert_int_eq(verify(c), LQ_OK);
+    ck_assert_int_eq(run("rm '%s'/data/0-exim/input/" ID2 "-D", at("v/" CASE)), 0);
+    ck_assert_int_eq(verify(c), LQ_EDAMAGED);
+    ck_assert_str_eq(findings, "data/0-exim/input/" ID2 "-D: missing\n");
+    lq_case_close(c);
+    c = open_case(v, name1);
+    ck_assert_uint_eq(lq_case_info(c)->restored, 1);
+    lq_case_close(c);
+    lq_vault_close(v);
+}
+END_TEST
+
 /* --- dropping --- */
 
 START_TEST(drop)
@@ -342,6 +433,8 @@ static Suite *suite(void)
     tcase_add_loop_test(c, cut_off, 0, 7);
     tcase_add_test(c, journal_resumes);
     tcase_add_test(c, plain_sha256sum);
+    tcase_add_loop_test(c, verifies, 0, sizeof(breaks) / sizeof(*breaks));
+    tcase_add_test(c, verifies_restored);
     tcase_add_test(c, drop);
     tcase_add_test(c, expire);
     suite_add_tcase(s, c);

@@ -37,7 +37,7 @@ static inline void remove_top(void)
 /* "TOP/name"; four of them live at a time. */
 static inline const char *at(const char *name)
 {
-    static char paths[4][512];
+    static char paths[4][1024];
     static unsigned turn;
     char *p = paths[turn++ % 4];
 
@@ -101,7 +101,7 @@ static inline void put_exim(const char *input, const char *id, const char *body)
     snprintf(text, sizeof(text),
              "%s-H\nmail 8 8\n<sender@example.com>\n1795303390 0\n-received_time_usec .038558\n-host_address [203.0.113.9]:4711\n"
              "-body_linecount 1\n-max_received_linelength 70\nXX\n1\nrcpt@example.net\n\n"
-             "022F From: sender@example.com\n018  Subject: %s\n", id, "hello you");
+             "025F From: sender@example.com\n019  Subject: %s\n", id, "hello you");
     put(path, text);
     snprintf(path, sizeof(path), "%s/%s-D", input, id);
     snprintf(text, sizeof(text), "%s-D\n%s\n", id, body);

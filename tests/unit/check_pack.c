@@ -1,0 +1,394 @@
+/* Packed cases: in place of a tree and what a crash leaves of that, unpacking, hostile archives, evidence. */
+#include "vault_help.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <sys/mount.h>
+#include <time.h>
+
+#define CASE "20261122T031415Z-a1b2"
+
+static int run(const char *format, const char *name)
+{
+    char command[2000];
+
+    snprintf(command, sizeof(command), format, name);
+    return system(command);
+}
+
+/* A sealed undo case of three messages in vault `vault`. */
+static struct lq_case *sealed_case(struct lq_vault *v, const char *vault, enum lq_custody custody)
+{
+    struct lq_queue *q = open_queue("exim", make_exim_spool("spool"));
+    const struct lq_queue *queues[] = { q };
+    struct job_intent intent = { .verb = "purge", .why = "ticket 7", .command = "mqpurge", .queues = queues, .queue_count = 1 };
+    struct lq_error err = { 0 };
+    struct lq_case *c = NULL;
+    char to[512], command[1200];
+    size_t i;
+
+    ck_assert_msg(case_create(&c, v, CASE, custody, &intent, &err) == LQ_OK, "%s", err.text);
+    ck_assert_int_eq(case_add_spool(c, q, getuid(), getgid(), &i, &err), LQ_OK);
+    snprintf(to, sizeof(to), "%s/" CASE "/data/0-exim", vault);
+    snprintf(command, sizeof(command), "mv '%s' '%s'", at("spool/input"), at(to));
+    ck_assert_int_eq(system(command), 0);
+    ck_assert_msg(case_seal(c, &err) == LQ_OK, "%s", err.text);
+    lq_queue_close(q);
+    return c;
+}
+
+static struct lq_case *open_case(struct lq_vault *v, const char *name)
+{
+    struct lq_error err = { 0 };
+    struct lq_case *c = NULL;
+
+    ck_assert_msg(lq_case_open(&c, v, name, &err) == LQ_OK, "%s", err.text);
+    return c;
+}
+
+static void pack(struct lq_vault *v)
+{
+    struct lq_case *c = sealed_case(v, "v", LQ_PURGED);
+    struct lq_error err = { 0 };
+
+    ck_assert_msg(case_pack_in_place(c, &err) == LQ_OK, "%s", err.text);
+    ck_assert(lq_case_info(c)->packed);
+    lq_case_close(c);
+}
+
+static unsigned count_messages(struct lq_case *c, int *rc, struct lq_error *err)
+{
+    struct lq_scan_opts opts = { .size = sizeof(opts), .fields = LQ_FIELDS_ALL };
+    const struct lq_record *rec;
+    struct lq_queue *q;
+    struct lq_scan *scan;
+    unsigned n = 0;
+
+    *rc = lq_case_queue(&q, c, 0, err);
+    if (*rc != LQ_OK)
+        return 0;
+    ck_assert_int_eq(lq_scan_begin(&scan, q, &opts, err), LQ_OK);
+    while (lq_scan_next(scan, &rec, err) == LQ_OK) {
+        ck_assert_str_eq(lq_record_text(rec, LQ_SPOOL).p, at("spool"));
+        ck_assert_uint_eq(lq_record_text_at(rec, LQ_PROBLEMS, 0).n, 0);
+        n++;
+    }
+    lq_scan_end(scan);
+    return n;
+}
+
+START_TEST(in_place)
+{
+    struct lq_error err = { 0 };
+    struct lq_vault *v = make_vault("v");
+    struct lq_case *c, *other;
+    const struct lq_case_info *i;
+    struct stat was, is;
+    char **names;
+    size_t n;
+    int rc;
+
+    put(at("spool/input/odd \\ \xe9\n-x"), "odd");
+    put(at("spool/input/" ID1 "-D"), "");
+    run("rm '%s'", at("spool/input/" ID1 "-D"));
+    c = sealed_case(v, "v", LQ_PURGED);
+    ck_assert_int_eq(stat(at("v/" CASE "/data/0-exim/input/" ID1 "-D"), &was), 0);
+    ck_assert_int_eq(case_pack_in_place(c, &err), LQ_OK);
+    lq_case_close(c);
+    ck_assert(!there(at("v/" CASE)));
+    ck_assert(there(at("v/" CASE ".tar.zst")));
+    ck_assert_int_eq(run("! ls -A '%s' | grep -E '^\\.'", at("v")), 0);
+    ck_assert_int_eq(lq_vault_cases(v, &names, &n, &err), LQ_OK);
+    ck_assert_uint_eq(n, 1);
+    lq_names_free(names, n);
+
+    c = open_case(v, CASE);
+    i = lq_case_info(c);
+    ck_assert(i->packed && i->sealed && !i->unfinished);
+    ck_assert_int_eq(i->custody, LQ_PURGED);
+    ck_assert_uint_eq(i->messages, 3);
+    ck_assert_str_eq(i->path, at("v/" CASE ".tar.zst"));
+    ck_assert_str_eq(i->why, "ticket 7");
+    findings[0] = '\0';
+    ck_assert_int_eq(lq_case_verify(c, find_out, NULL, &err), LQ_OK);
+    ck_assert_str_eq(findings, "");
+    ck_assert_uint_eq(count_messages(c, &rc, &err), 3);
+    ck_assert_str_eq(c->tree, ".unpacked-" CASE);
+    ck_assert_int_eq(stat(at("v/.unpacked-" CASE "/data/0-exim/input/" ID1 "-D"), &is), 0);
+    ck_assert_int_eq(was.st_size, is.st_size);
+    ck_assert_int_eq(was.st_mode, is.st_mode);
+    ck_assert_int_eq(was.st_mtim.tv_sec, is.st_mtim.tv_sec);
+    ck_assert_int_eq(was.st_mtim.tv_nsec, is.st_mtim.tv_nsec);
+    ck_assert(there(at("v/.unpacked-" CASE "/data/0-exim/input/odd \\ \xe9\n-x")));
+    /* Another reader gets another tree, and neither is tidied away. */
+    other = open_case(v, CASE);
+    ck_assert_uint_eq(count_messages(other, &rc, &err), 3);
+    ck_assert_str_eq(other->tree, ".unpacked-" CASE ".2");
+    ck_assert_int_eq(vault_tidy(v, NULL, NULL, &err), LQ_OK);
+    ck_assert(there(at("v/.unpacked-" CASE)));
+    lq_case_close(c);
+    ck_assert(!there(at("v/.unpacked-" CASE)));
+    lq_case_close(other);
+    ck_assert(!there(at("v/.unpacked-" CASE ".2")));
+    lq_vault_close(v);
+}
+END_TEST
+
+/* tar and sha256sum alone can check it. */
+START_TEST(plain_tools)
+{
+    struct lq_vault *v = make_vault("v");
+
+    pack(v);
+    make_dirs(at("out"));
+    ck_assert_int_eq(run("cd '%s'/out && zstd -qdc ../v/" CASE ".tar.zst | tar xf - 2>&1 | grep . ; cd " CASE
+                         " && sha256sum --strict -c manifest-sha256.txt tagmanifest-sha256.txt >/dev/null", top), 0);
+    lq_vault_close(v);
+}
+END_TEST
+
+/* What a crash left while a case was packed; command: in the vault, after packing (an unpacked copy of the tree is in keep/). Which one counts then. */
+static const struct { const char *name, *command; bool packed; } left[] = {
+    { "half an archive under its first name", "mv keep/" CASE " . && head -c 200 " CASE ".tar.zst >.packing-" CASE ".tar.zst && rm " CASE ".tar.zst", false },
+    { "a whole one under its first name",     "mv keep/" CASE " . && mv " CASE ".tar.zst .packing-" CASE ".tar.zst", false },
+    { "both under their names",               "mv keep/" CASE " .", true },
+    { "the tree half removed",                "mv keep/" CASE " . && rm -r " CASE "/data", true },
+    { "the tree renamed",                     "mv keep/" CASE " .gone-" CASE, true },
+    { "the renamed tree half removed",        "mv keep/" CASE " .gone-" CASE " && rm .gone-" CASE "/bag*", true },
+    { "an unpacked tree of a dead reader",    "mv keep/" CASE " .unpacked-" CASE, true },
+};
+
+START_TEST(states)
+{
+    struct lq_error err = { 0 };
+    struct lq_vault *v = make_vault("v");
+    struct lq_case *c;
+    char command[1024];
+    int rc;
+
+    pack(v);
+    ck_assert_int_eq(run("cd '%s' && mkdir keep && cd keep && zstd -qdc ../*.tar.zst | tar xf -", at("v")), 0);
+    snprintf(command, sizeof(command), "cd '%s' && %s && rm -rf keep", at("v"), left[_i].command);
+    ck_assert_int_eq(system(command), 0);
+    for (int again = 0; again < 2; again++) {
+        c = open_case(v, CASE);
+        ck_assert_msg(lq_case_info(c)->packed == left[_i].packed, "%s", left[_i].name);
+        findings[0] = '\0';
+        ck_assert_msg(lq_case_verify(c, find_out, NULL, &err) == LQ_OK, "%s: %s", left[_i].name, findings);
+        ck_assert_uint_eq(count_messages(c, &rc, &err), 3);
+        lq_case_close(c);
+        findings[0] = '\0';
+        ck_assert_int_eq(vault_tidy(v, find_out, NULL, &err), LQ_OK);
+        ck_assert_msg((*findings != '\0') == (again == 0), "%s", findings);
+        ck_assert_int_eq(run("test $(ls -A '%s' | grep -c " CASE ") = 1", at("v")), 0);
+    }
+    lq_vault_close(v);
+}
+END_TEST
+
+/* A tree that cannot be packed for want of room stays as it is. */
+START_TEST(no_room)
+{
+    struct lq_error err = { 0 };
+    struct lq_vault *v;
+    struct lq_case *c;
+    int fd, rc;
+    char block[4096];
+
+    if (geteuid() != 0)
+        return;
+    make_dirs(at("v"));
+    ck_assert_int_eq(mount("none", at("v"), "tmpfs", 0, "size=6m,mode=700"), 0);
+    v = make_vault("v");
+    fd = open("/dev/urandom", O_RDONLY);
+    ck_assert_int_eq(read(fd, block, sizeof(block)), (ssize_t)sizeof(block));
+    close(fd);
+    c = sealed_case(v, "v", LQ_PURGED);
+    fd = open(at("v/filler"), O_WRONLY | O_CREAT, 0600);
+    while (write(fd, block, sizeof(block)) > 0)
+        continue;
+    close(fd);
+    vault_use_reserve(v);
+    fd = open(at("v/filler2"), O_WRONLY | O_CREAT, 0600);
+    while (write(fd, block, sizeof(block)) > 0)
+        continue;
+    close(fd);
+    rc = case_pack_in_place(c, &err);
+    ck_assert_msg(rc == LQ_ENOSPC, "%d %s", rc, err.text);
+    ck_assert(!there(at("v/" CASE ".tar.zst")));
+    ck_assert(!there(at("v/.packing-" CASE ".tar.zst")));
+    lq_case_close(c);
+    unlink(at("v/filler"));
+    unlink(at("v/filler2"));
+    c = open_case(v, CASE);
+    ck_assert(lq_case_info(c)->sealed && !lq_case_info(c)->packed);
+    ck_assert_int_eq(lq_case_verify(c, NULL, NULL, &err), LQ_OK);
+    ck_assert_int_eq(case_pack_in_place(c, &err), LQ_OK);
+    lq_case_close(c);
+    /* And none to unpack it. */
+    fd = open(at("v/filler"), O_WRONLY | O_CREAT, 0600);
+    while (write(fd, block, sizeof(block)) > 0)
+        continue;
+    close(fd);
+    c = open_case(v, CASE);
+    ck_assert_uint_eq(count_messages(c, &rc, &err), 0);
+    ck_assert_int_eq(rc, LQ_ENOSPC);
+    ck_assert(!there(at("v/.unpacked-" CASE)));
+    lq_case_close(c);
+    lq_vault_close(v);
+    umount2(at("v"), MNT_DETACH);
+}
+END_TEST
+
+/* --- archives that somebody else made --- */
+
+struct member {
+    const char *name, *bytes;
+    int type;                   /* AE_*; 0: a regular file */
+    const char *link;
+};
+
+static const char info3[] = "Mqtools-Custody: moved\nPayload-Oxum: 6.2\n";
+static const char spools[] = "{\"dir\":\"0-exim\",\"mta\":\"exim\",\"spool\":\"/x\"}\n";
+#define ONE_HASH "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed"      /* of "one" */
+#define FILE_OF(name, bytes) { name, bytes, 0, NULL }
+#define GOOD FILE_OF("c/bag-info.txt", info3), FILE_OF("c/spools.ndjson", spools), \
+             FILE_OF("c/manifest-sha256.txt", ONE_HASH "  data/0-exim/input/a\n" ONE_HASH "  data/0-exim/input/b\n")
+
+static const struct { const char *name; struct member members[8]; int opens, reads; const char *expect; } archives[] = {
+    { "a good one",            { GOOD, FILE_OF("c/data/0-exim/input/a", "one"), FILE_OF("c/data/0-exim/input/b", "one") }, LQ_OK, LQ_OK, "" },
+    { "with directories",      { { "c", NULL, AE_IFDIR, NULL }, GOOD, { "c/data", NULL, AE_IFDIR, NULL }, FILE_OF("c/data/0-exim/input/a", "one"), FILE_OF("c/data/0-exim/input/b", "one") },
+                               LQ_OK, LQ_OK, "" },
+    { "an absolute name",      { GOOD, FILE_OF("/etc/evil", "one") }, LQ_OK, LQ_EDAMAGED, "leads elsewhere" },
+    { "dots",                  { GOOD, FILE_OF("c/data/../../evil", "one") }, LQ_OK, LQ_EDAMAGED, "leads elsewhere" },
+    { "dots first",            { FILE_OF("../c/bag-info.txt", info3) }, LQ_EDAMAGED, 0, "leads elsewhere" },
+    { "another directory",     { GOOD, FILE_OF("d/data/0-exim/input/a", "one") }, LQ_OK, LQ_EDAMAGED, "leads elsewhere" },
+    { "a symbolic link",       { GOOD, { "c/data/0-exim/input/a", NULL, AE_IFLNK, "/etc" } }, LQ_OK, LQ_EDAMAGED, "no regular file" },
+    { "through a link",        { GOOD, { "c/data/0-exim/input", NULL, AE_IFLNK, "/tmp" }, FILE_OF("c/data/0-exim/input/a", "one") }, LQ_OK, LQ_EDAMAGED, "no regular file" },
+    { "a hard link",           { GOOD, { "c/data/0-exim/input/a", NULL, 0, "/etc/passwd" } }, LQ_OK, LQ_EDAMAGED, "no regular file" },
+    { "a fifo",                { GOOD, { "c/data/0-exim/input/a", NULL, AE_IFIFO, NULL } }, LQ_OK, LQ_EDAMAGED, "no regular file" },
+    { "a device",              { GOOD, { "c/data/0-exim/input/a", NULL, AE_IFCHR, NULL } }, LQ_OK, LQ_EDAMAGED, "no regular file" },
+    { "more bytes",            { GOOD, FILE_OF("c/data/0-exim/input/a", "one"), FILE_OF("c/data/0-exim/input/b", "four") }, LQ_OK, LQ_EDAMAGED, "more than its bag-info" },
+    { "more files",            { GOOD, FILE_OF("c/data/0-exim/input/a", "one"), FILE_OF("c/data/0-exim/input/b", ""), FILE_OF("c/data/0-exim/input/c", "") },
+                               LQ_OK, LQ_EDAMAGED, "more files" },
+    { "twice",                 { GOOD, FILE_OF("c/data/0-exim/input/a", "one"), FILE_OF("c/data/0-exim/input/a", "one") }, LQ_OK, LQ_EDAMAGED, "twice" },
+    { "a file over a folder",  { GOOD, FILE_OF("c/data/0-exim/input/a", "one"), FILE_OF("c/data/0-exim/input", "one") }, LQ_OK, LQ_EDAMAGED, "twice" },
+    { "other bytes",           { GOOD, FILE_OF("c/data/0-exim/input/a", "one"), FILE_OF("c/data/0-exim/input/b", "two") }, LQ_OK, LQ_EDAMAGED, "changed" },
+    { "one missing",           { GOOD, FILE_OF("c/data/0-exim/input/a", "one") }, LQ_OK, LQ_EDAMAGED, "missing" },
+    { "no bag-info.txt",       { FILE_OF("c/spools.ndjson", spools) }, LQ_EDAMAGED, 0, "no bag-info.txt" },
+    { "an unknown custody",    { FILE_OF("c/bag-info.txt", "Mqtools-Custody: mine\n"), FILE_OF("c/spools.ndjson", spools) }, LQ_EDAMAGED, 0, "Mqtools-Custody" },
+    { "an unknown server",     { FILE_OF("c/bag-info.txt", info3), FILE_OF("c/spools.ndjson", "{\"mta\":\"../../..\",\"spool\":\"/x\"}\n") }, LQ_EDAMAGED, 0, "line 1 of spools.ndjson" },
+    { "a room beyond all",     { FILE_OF("c/bag-info.txt", "Mqtools-Custody: moved\nPayload-Oxum: 9999999999999999.2\n"), FILE_OF("c/spools.ndjson", spools) },
+                               LQ_OK, LQ_ENOSPC, "no room" },
+    { "more inodes than all",  { FILE_OF("c/bag-info.txt", "Mqtools-Custody: moved\nPayload-Oxum: 2.99999999999999\n"), FILE_OF("c/spools.ndjson", spools) },
+                               LQ_OK, LQ_ENOSPC, "no room" },
+    { "nothing",               { { NULL, NULL, 0, NULL } }, LQ_EDAMAGED, 0, "" },
+};
+
+static void write_archive(const char *path, const struct member *m)
+{
+    struct archive *a = archive_write_new();
+    struct archive_entry *e = archive_entry_new();
+
+    archive_write_add_filter_zstd(a);
+    archive_write_set_format_pax(a);
+    ck_assert_int_eq(archive_write_open_filename(a, path), ARCHIVE_OK);
+    for (; m->name; m++) {
+        archive_entry_clear(e);
+        archive_entry_set_pathname(e, m->name);
+        archive_entry_set_filetype(e, m->type ? (unsigned)m->type : AE_IFREG);
+        archive_entry_set_perm(e, 04644);
+        if (m->type == AE_IFLNK)
+            archive_entry_set_symlink(e, m->link);
+        else if (m->link)
+            archive_entry_set_hardlink(e, m->link);
+        archive_entry_set_size(e, m->bytes ? (la_int64_t)strlen(m->bytes) : 0);
+        ck_assert_int_ge(archive_write_header(a, e), ARCHIVE_WARN);
+        if (m->bytes)
+            archive_write_data(a, m->bytes, strlen(m->bytes));
+    }
+    ck_assert_int_eq(archive_write_close(a), ARCHIVE_OK);
+    archive_entry_free(e);
+    archive_write_free(a);
+}
+
+START_TEST(hostile)
+{
+    struct lq_error err = { 0 };
+    struct lq_case *c;
+    struct lq_queue *q;
+    struct stat st;
+    int rc;
+
+    make_dirs(at("in"));
+    write_archive(at("in/c.tar.zst"), archives[_i].members);
+    rc = lq_case_open(&c, NULL, at("in/c.tar.zst"), &err);
+    ck_assert_msg(rc == archives[_i].opens, "%s: %d %s", archives[_i].name, rc, err.text);
+    if (rc == LQ_OK) {
+        rc = lq_case_queue(&q, c, 0, &err);
+        ck_assert_msg(rc == archives[_i].reads, "%s: %d %s", archives[_i].name, rc, err.text);
+        if (rc == LQ_OK) {
+            ck_assert_int_eq(stat(at("in/.unpacked-c/data/0-exim/input/a"), &st), 0);
+            ck_assert_int_eq(st.st_mode & 07777, 0644);
+            ck_assert_int_eq(lq_case_verify(c, NULL, NULL, &err), LQ_EDAMAGED);     /* no tag manifest, no journal */
+        }
+        lq_case_close(c);
+    }
+    ck_assert_msg(strstr(err.text, archives[_i].expect) || archives[_i].reads == LQ_OK, "%s: %s", archives[_i].name, err.text);
+    /* Nothing beside the archive, inside or outside of its directory. */
+    ck_assert_int_eq(run("cd '%s' && test \"$(find . | sort | tr '\\n' ' ')\" = '. ./in ./in/c.tar.zst '", top), 0);
+    ck_assert(!there("/etc/evil"));
+}
+END_TEST
+
+/* Every cut of an archive is refused or verifies as damaged, and leaves nothing. */
+START_TEST(truncated)
+{
+    struct lq_error err = { 0 };
+    struct lq_vault *v = make_vault("v");
+    struct lq_case *c;
+    struct stat st;
+    int rc;
+
+    pack(v);
+    lq_vault_close(v);
+    ck_assert_int_eq(stat(at("v/" CASE ".tar.zst"), &st), 0);
+    ck_assert_int_eq(truncate(at("v/" CASE ".tar.zst"), st.st_size * _i / 16), 0);
+    rc = lq_case_open(&c, NULL, at("v/" CASE ".tar.zst"), &err);
+    if (rc == LQ_OK) {
+        ck_assert_int_eq(lq_case_verify(c, NULL, NULL, &err), LQ_EDAMAGED);
+        count_messages(c, &rc, &err);
+        lq_case_close(c);
+    }
+    ck_assert_int_eq(rc, LQ_EDAMAGED);
+    ck_assert_int_eq(run("! ls -A '%s' | grep unpacked", at("v")), 0);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *s = suite_create("pack");
+    TCase *c = tcase_create("pack");
+
+    tcase_add_checked_fixture(c, make_top, remove_top);
+    tcase_add_test(c, in_place);
+    tcase_add_test(c, plain_tools);
+    tcase_add_loop_test(c, states, 0, sizeof(left) / sizeof(*left));
+    tcase_add_test(c, no_room);
+    tcase_add_loop_test(c, hostile, 0, sizeof(archives) / sizeof(*archives));
+    tcase_add_loop_test(c, truncated, 0, 16);
+    suite_add_tcase(s, c);
+    return s;
+}
+
+int main(void)
+{
+    SRunner *r = srunner_create(suite());
+    int failed;
+
+    srunner_run_all(r, CK_ENV);
+    failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? 1 : 0;
+}
