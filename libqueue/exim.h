@@ -29,6 +29,10 @@ bool exim_id_time(struct bytes id, int64_t *out);
 struct exim_spool {
     char **bases;               /* "input", "Finput", "slow/input" …: where messages are, or one level below; NULL: not looked for yet */
     size_t base_count;
+    struct {
+        bool asked, known;
+        int64_t frozen, thaw, bounce;   /* timeout_frozen_after, auto_thaw, ignore_bounce_errors_after, in seconds; 0: never */
+    } settings;                 /* as exim -bP told them, of a live spool */
 };
 
 /* sp's own with its bases known, whether they exist or not; NULL without memory. */

@@ -7,6 +7,7 @@
  * order of linking, renaming and removing is the engine's.
  */
 #include "exim.h"
+#include "find.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -506,12 +507,46 @@ static enum hold_result hold(struct spool *sp, const struct claim *c, struct byt
     return result;
 }
 
+/* --- settings --- */
+
+/* Ask exim, once; NULL where it does not answer for this spool: a copy, or Exim is not installed. */
+static const struct exim_spool *settings(const struct spool *sp)
+{
+    struct find_setting s[] = { { .name = "timeout_frozen_after" }, { .name = "auto_thaw" }, { .name = "ignore_bounce_errors_after" } };
+    struct exim_spool *own = sp->own;
+
+    if (!own->settings.asked && sp->live && find_settings("exim", sp->fd, s, sizeof(s) / sizeof(s[0]), NULL))
+        own->settings.known = find_duration(s[0].value, 1, &own->settings.frozen) && find_duration(s[1].value, 1, &own->settings.thaw) &&
+                              find_duration(s[2].value, 1, &own->settings.bounce);
+    own->settings.asked = true;
+    return own->settings.known ? own : NULL;
+}
+
+/* "7d", "90m": the largest unit of which it is a whole number, as Exim writes times. */
+static const char *say_duration(int64_t seconds, char out[32])
+{
+    static const struct { int64_t seconds; char name; } units[] = { { A_DAY, 'd' }, { 60 * 60, 'h' }, { 60, 'm' }, { 1, 's' } };
+    size_t i = 0;
+
+    while (seconds % units[i].seconds != 0)
+        i++;
+    snprintf(out, 32, "%lld%c", (long long)(seconds / units[i].seconds), units[i].name);
+    return out;
+}
+
 static bool hold_warning(const struct spool *sp, char out[256])
 {
-    (void)sp;
-    snprintf(out, 256, "Exim ends a freeze by itself where auto_thaw or timeout_frozen_after says so (exim -bP auto_thaw timeout_frozen_after): "
-                       "then it delivers or returns the message");
-    return true;
+    const struct exim_spool *own = settings(sp);
+    char thaw[32], frozen[32];
+
+    if (!own)
+        snprintf(out, 256, "Exim ends a freeze by itself where auto_thaw or timeout_frozen_after is set (exim -bP auto_thaw timeout_frozen_after)");
+    else if (own->settings.thaw > 0 && (own->settings.frozen == 0 || own->settings.thaw < own->settings.frozen))
+        snprintf(out, 256, "auto_thaw = %s: then Exim thaws the messages by itself and delivers them", say_duration(own->settings.thaw, thaw));
+    else if (own->settings.frozen > 0)
+        snprintf(out, 256, "timeout_frozen_after = %s: of this age Exim returns frozen messages, and drops frozen bounces",
+                 say_duration(own->settings.frozen, frozen));
+    return !own || own->settings.thaw > 0 || own->settings.frozen > 0;
 }
 
 /* --- bringing back --- */
@@ -590,6 +625,7 @@ static int owner(const struct spool *sp, uid_t *uid, gid_t *gid)
     struct stat st;
     int fd;
 
+    settings(sp);               /* while we are who was called */
     for (size_t i = 0; i < sp->dir_count; i++) {
         if (strstr(sp->dirs[i].path, "input") && fstat(sp->dirs[i].fd, &st) == 0) {
             *uid = st.st_uid;
@@ -611,18 +647,28 @@ static int owner(const struct spool *sp, uid_t *uid, gid_t *gid)
     return 0;
 }
 
-/* Exim keeps no time limit of its own: the retry rules have one for each destination, four days in the usual configuration. */
+/*
+ * All ages count from the arrival. A frozen message is timed out at the next queue run; others are given up at a failure when the retry rule of their
+ * destination has ended, of which Exim tells nobody: four days in the usual configuration.
+ */
 static bool prospect(const struct spool *sp, const struct lq_record *r, int64_t now, char out[256])
 {
     enum { USUAL = 4 };
-    int64_t arrival;
+    const struct exim_spool *own = settings(sp);
+    struct lq_str sender = lq_record_text(r, LQ_SENDER);
+    int64_t arrival, age, frozen = own ? own->settings.frozen : 0;
+    char text[32];
 
-    (void)sp;
-    if (!lq_record_number(r, LQ_ARRIVAL_TIME, &arrival) || now - arrival < USUAL * A_DAY)
+    if (!lq_record_number(r, LQ_ARRIVAL_TIME, &arrival))
         return false;
-    snprintf(out, 256, "%lld days old: will bounce at its first failure where its retry rule has ended by now (usually after %d days); if frozen, "
-                       "where timeout_frozen_after has passed", (long long)((now - arrival) / A_DAY), (int)USUAL);
-    return true;
+    age = now - arrival;
+    if (r->state == STATE_HELD && frozen > 0 && age >= frozen)
+        snprintf(out, 256, "%lld days old and frozen: the next queue run will %s it (timeout_frozen_after = %s)", (long long)(age / A_DAY),
+                 sender.p && sender.n == 0 ? "drop" : "bounce", say_duration(frozen, text));
+    else if (age >= USUAL * A_DAY)
+        snprintf(out, 256, "%lld days old: will bounce at its first failure where the retry rule has ended by now (usually after %d days)%s",
+                 (long long)(age / A_DAY), (int)USUAL, own ? "" : "; if frozen, where timeout_frozen_after has passed");
+    return (r->state == STATE_HELD && frozen > 0 && age >= frozen) || age >= USUAL * A_DAY;
 }
 
 const struct lq_actor exim_actor = {

@@ -24,7 +24,7 @@
 #include "backend.h"
 #include "sendmail.h"
 
-enum { ANSWER_MAX = 16 << 10, INSTANCES_MAX = 64, SPOOLS_MAX = 256, TIMEOUT_MS = 5000, NAP_MS = 5 };
+enum { ANSWER_MAX = 16 << 10, INSTANCES_MAX = 64, NAMES_MAX = 12, SPOOLS_MAX = 256, TIMEOUT_MS = 5000, NAP_MS = 5 };
 
 struct spool_entry {
     char *dir, *origin;
@@ -218,10 +218,10 @@ static char *take_line(char **text)
  * $names (2.10 on).
  */
 static bool ask_postconf(const char *program, const char *config, const struct find_places *places,
-                         const char *names[2], char text[ANSWER_MAX])
+                         const char *const *names, char text[ANSWER_MAX])
 {
     static char h[] = "-h", xh[] = "-xh", c[] = "-c";
-    char *argv[8];
+    char *argv[NAMES_MAX + 5];
     size_t n;
 
     for (int expand = 0; expand < 2; expand++) {
@@ -232,7 +232,7 @@ static bool ask_postconf(const char *program, const char *config, const struct f
             argv[n++] = (char *)config;
         }
         argv[n++] = expand ? xh : h;
-        for (size_t i = 0; i < 2 && names[i]; i++)
+        for (size_t i = 0; i < NAMES_MAX && names[i]; i++)
             argv[n++] = (char *)names[i];
         argv[n] = NULL;
         if (!ask(argv, places->timeout_ms, text))
@@ -246,7 +246,7 @@ static bool ask_postconf(const char *program, const char *config, const struct f
 static bool find_instances(struct lq_spools *s, const char *program,
                            const struct find_places *places, char *list)
 {
-    const char *names[2] = { "queue_directory", NULL };
+    static const char *const names[] = { "queue_directory", NULL };
     char text[ANSWER_MAX], *at, *dir, *rest = NULL;
     int count = 0;
 
@@ -264,7 +264,7 @@ static bool find_instances(struct lq_spools *s, const char *program,
 
 static bool find_postfix(struct lq_spools *s, const struct find_places *places)
 {
-    const char *names[2] = { "queue_directory", "multi_instance_directories" };
+    static const char *const names[] = { "queue_directory", "multi_instance_directories", NULL };
     const char *program = runnable(places->postconf);
     char text[ANSWER_MAX], *at = text, *dir, *instances;
 
@@ -352,26 +352,131 @@ int spools_find(struct lq_spools **out, const char *mta, const struct find_place
     return LQ_OK;
 }
 
+static const char *const usual_postconf[] = {
+    "/usr/sbin/postconf", "/usr/local/sbin/postconf", "/opt/sbin/postconf", NULL
+};
+static const char *const usual_exim[] = {
+    "/usr/sbin/exim4", "/usr/sbin/exim", "/usr/local/sbin/exim", "/usr/exim/bin/exim", "/usr/lib/exim", NULL
+};
+static const struct find_places usual_places = {
+    .postconf = usual_postconf,
+    .exim = usual_exim,
+    .sendmail_cf = sendmail_cf_files,
+    .usual = true,
+    .timeout_ms = TIMEOUT_MS,
+};
+
+/* --- settings of one instance --- */
+
+static bool is_queue(const char *dir, int rootfd)
+{
+    struct stat a, b;
+
+    return dir && dir[0] == '/' && stat(dir, &a) == 0 && fstat(rootfd, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/* A line for each, in the order in which they were asked for. */
+static void take_values(char **text, struct find_setting *settings, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const char *value = take_line(text);
+
+        snprintf(settings[i].value, sizeof(settings[i].value), "%s", value && strlen(value) < sizeof(settings[i].value) ? value : "");
+    }
+}
+
+static bool postfix_settings(int rootfd, struct find_setting *settings, size_t n, const struct find_places *places)
+{
+    const char *names[NAMES_MAX + 1] = { "queue_directory", "multi_instance_directories" };
+    const char *program = runnable(places->postconf);
+    char text[ANSWER_MAX], list[ANSWER_MAX], *at = text, *line, *rest = NULL;
+    size_t count = 2;
+    int instances = 0;
+
+    for (size_t i = 0; i < n && count < NAMES_MAX; i++)
+        names[count++] = settings[i].name;
+    if (!program || !ask_postconf(program, NULL, places, names, text))
+        return false;
+    line = take_line(&at);
+    if (is_queue(line, rootfd)) {
+        take_line(&at);
+        take_values(&at, settings, n);
+        return true;
+    }
+    line = line ? take_line(&at) : NULL;
+    snprintf(list, sizeof(list), "%s", line ? line : "");
+    for (char *config = strtok_r(list, ", \t", &rest); config && instances < INSTANCES_MAX;
+         config = strtok_r(NULL, ", \t", &rest), instances++) {
+        if (config[0] != '/' || !ask_postconf(program, config, places, names, text))
+            continue;
+        at = text;
+        line = take_line(&at);
+        if (is_queue(line, rootfd)) {
+            take_line(&at);
+            take_values(&at, settings, n);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool exim_settings(int rootfd, struct find_setting *settings, size_t n, const struct find_places *places)
+{
+    static char quiet[] = "-n", bp[] = "-bP", dir[] = "spool_directory";
+    const char *program = runnable(places->exim);
+    char *argv[NAMES_MAX + 5] = { (char *)program, quiet, bp, dir };
+    char text[ANSWER_MAX], *at = text;
+
+    for (size_t i = 0; i < n && i < NAMES_MAX; i++)
+        argv[4 + i] = (char *)settings[i].name;
+    if (!program || !ask(argv, places->timeout_ms, text) || !is_queue(take_line(&at), rootfd))
+        return false;
+    take_values(&at, settings, n);
+    return true;
+}
+
+bool find_settings(const char *mta, int rootfd, struct find_setting *settings, size_t n, const struct find_places *places)
+{
+    if (!places)
+        places = &usual_places;
+    for (size_t i = 0; i < n; i++)
+        settings[i].value[0] = '\0';
+    if (strcmp(mta, "postfix") == 0)
+        return postfix_settings(rootfd, settings, n, places);
+    return strcmp(mta, "exim") == 0 && exim_settings(rootfd, settings, n, places);
+}
+
+bool find_duration(const char *text, int64_t alone, int64_t *seconds)
+{
+    static const struct { char name; int64_t seconds; } units[] = {
+        { 's', 1 }, { 'm', 60 }, { 'h', 60 * 60 }, { 'd', 24 * 60 * 60 }, { 'w', 7 * 24 * 60 * 60 },
+    };
+    enum { MOST = 1 << 30 };
+
+    *seconds = 0;
+    do {
+        char *end;
+        long n = *text >= '0' && *text <= '9' ? strtol(text, &end, 10) : -1;
+        int64_t unit = 0;
+
+        if (n < 0 || n > MOST)
+            return false;
+        for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+            if (*end == units[i].name)
+                unit = units[i].seconds;
+        if (unit == 0 && *end != '\0')
+            return false;
+        *seconds += n * (unit ? unit : alone);
+        text = end + (unit != 0);
+    } while (*text);
+    return true;
+}
+
 /* --- the public face --- */
 
 int lq_spools_find(struct lq_spools **out, const char *mta, struct lq_error *err)
 {
-    static const char *const postconf[] = {
-        "/usr/sbin/postconf", "/usr/local/sbin/postconf", "/opt/sbin/postconf", NULL
-    };
-    static const char *const exim[] = {
-        "/usr/sbin/exim4", "/usr/sbin/exim", "/usr/local/sbin/exim", "/usr/exim/bin/exim",
-        "/usr/lib/exim", NULL
-    };
-    const struct find_places places = {
-        .postconf = postconf,
-        .exim = exim,
-        .sendmail_cf = sendmail_cf_files,
-        .usual = true,
-        .timeout_ms = TIMEOUT_MS,
-    };
-
-    return spools_find(out, mta, &places, err);
+    return spools_find(out, mta, &usual_places, err);
 }
 
 size_t lq_spools_count(const struct lq_spools *s)

@@ -35,6 +35,13 @@ struct postfix_spool {
     uid_t mail_owner;
     bool owner_known;
     struct {
+        bool asked, known;
+        char hashed[256];   /* hash_queue_names */
+        unsigned depth;     /* hash_queue_depth */
+        int64_t lifetime, bounce_lifetime;  /* seconds */
+        bool long_ids;
+    } settings;             /* as postconf told them, of a live spool */
+    struct {
         bool known;
         unsigned depth;     /* levels of one character above a file; where acting puts files only, for listing takes them as they are */
     } hash[PF_DIRS + 1];    /* the last: trace */

@@ -10,6 +10,7 @@
  * come back under its id while that memory lasts: the queue manager would load it a second time and abort (seen with 3.7.11). settled() tells
  * whether it was started anew since.
  */
+#include "find.h"
 #include "postfix.h"
 
 #include <dirent.h>
@@ -24,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ROUNDS = 3, READY = 0700, PATH_SIZE = 64, ROLE_TRACE = PF_DIRS, A_DAY = 24 * 60 * 60 };
+enum { ROUNDS = 3, READY = 0700, PATH_SIZE = 64, ROLE_TRACE = PF_DIRS, A_DAY = 24 * 60 * 60, LIFETIME = 5 * A_DAY };
 
 /* In the order in which postsuper removes them. */
 static const struct {
@@ -53,6 +54,55 @@ static const char *kind_name(int kind)
 {
     return kind == ROLE_TRACE ? "trace" : postfix_queues[kind].name;
 }
+
+/* --- settings --- */
+
+enum { HASH_NAMES, HASH_DEPTH, LIFE, BOUNCE_LIFE, LONG_IDS, SETTINGS };
+
+static void note_settings(struct postfix_spool *own, const struct find_setting *s)
+{
+    char *end;
+    unsigned long depth = strtoul(s[HASH_DEPTH].value, &end, 10);
+
+    own->settings.known = end > s[HASH_DEPTH].value && *end == '\0' && find_duration(s[LIFE].value, A_DAY, &own->settings.lifetime) &&
+                          find_duration(s[BOUNCE_LIFE].value, A_DAY, &own->settings.bounce_lifetime);
+    own->settings.depth = depth < POSTFIX_DEPTH_MAX ? (unsigned)depth : POSTFIX_DEPTH_MAX;
+    own->settings.long_ids = strcasecmp(s[LONG_IDS].value, "yes") == 0;
+    snprintf(own->settings.hashed, sizeof(own->settings.hashed), "%s", s[HASH_NAMES].value);
+}
+
+/* Ask postconf, once; NULL where it does not answer for this spool: a copy, or Postfix is not installed. */
+static const struct postfix_spool *settings(const struct spool *sp)
+{
+    struct find_setting s[SETTINGS] = {
+        [HASH_NAMES] = { .name = "hash_queue_names" },      [HASH_DEPTH] = { .name = "hash_queue_depth" },
+        [LIFE] = { .name = "maximal_queue_lifetime" },      [BOUNCE_LIFE] = { .name = "bounce_queue_lifetime" },
+        [LONG_IDS] = { .name = "enable_long_queue_ids" },
+    };
+    struct postfix_spool *own = sp->own;
+
+    if (!own->settings.asked && sp->live && find_settings("postfix", sp->fd, s, SETTINGS, NULL))
+        note_settings(own, s);
+    own->settings.asked = true;
+    return own->settings.known ? own : NULL;
+}
+
+/* Whether hash_queue_names has this queue; in any case, as Postfix compares. */
+static bool is_hashed(const struct postfix_spool *own, const char *queue)
+{
+    const char *separators = ", \t\r\n", *at = own->settings.hashed;
+
+    while (at += strspn(at, separators), *at) {
+        size_t n = strcspn(at, separators);
+
+        if (n == strlen(queue) && strncasecmp(at, queue, n) == 0)
+            return true;
+        at += n;
+    }
+    return false;
+}
+
+/* --- hash levels --- */
 
 /* The way down from a queue's base through the hash levels of one id. */
 struct levels {
@@ -134,9 +184,9 @@ static int depth_below(struct spool *sp, const char *queue)
 }
 
 /*
- * How many hash levels a queue has. hash_queue_names and hash_queue_depth show on disk: `postfix start` and `postfix reload` let postsuper move
- * all files to where they belong, and remove levels that are not needed (seen with 3.7.11). An empty queue shows nothing: then deferred and defer,
- * which are hashed by default, go together, and others are flat.
+ * How many hash levels a queue has, by hash_queue_names and hash_queue_depth. Where nobody tells those they show on disk: `postfix start` and
+ * `postfix reload` let postsuper move all files to where they belong, and remove levels that are not needed (seen with 3.7.11). An empty queue shows
+ * nothing: then deferred and defer, which are hashed by default, go together, and others are flat.
  */
 static unsigned depth_of(struct spool *sp, int kind)
 {
@@ -145,7 +195,10 @@ static unsigned depth_of(struct spool *sp, int kind)
 
     if (own->hash[kind].known)
         return own->hash[kind].depth;
-    depth = depth_below(sp, kind_name(kind));
+    if (settings(sp))
+        depth = is_hashed(own, kind_name(kind)) ? (int)own->settings.depth : 0;
+    else
+        depth = depth_below(sp, kind_name(kind));
     if (depth < 0 && (kind == PF_DEFERRED || kind == PF_DEFER)) {
         depth = depth_below(sp, kind_name(kind == PF_DEFER ? PF_DEFERRED : PF_DEFER));
         depth = depth < 0 ? 1 : depth;
@@ -482,14 +535,6 @@ static enum hold_result hold(struct spool *sp, const struct claim *c, struct byt
     return HOLD_DO;
 }
 
-static bool hold_warning(const struct spool *sp, char out[256])
-{
-    (void)sp;
-    snprintf(out, 256, "a message's lifetime goes on while it is on hold: older than maximal_queue_lifetime (usually 5 days) when it is released, "
-                       "it is returned at its first failure");
-    return true;
-}
-
 /* --- the queue manager's memory --- */
 
 static bool read_text(int dirfd, const char *name, char *text, size_t size)
@@ -641,7 +686,7 @@ static bool place(struct spool *sp, const struct piece *part, const char *dir_pa
 
 /*
  * Short ids are microseconds (five hexadecimal digits) and the inode; when the inode differs, the next `postfix start` or `postsuper -s` renames the
- * file to the new one. Long ids it leaves alone.
+ * file to the new one. Long ids it leaves alone, unless enable_long_queue_ids is off by now: then it makes short ones of them.
  */
 static bool new_id(struct spool *sp, const char *id, const struct stat *st, char out[64])
 {
@@ -649,8 +694,13 @@ static bool new_id(struct spool *sp, const char *id, const struct stat *st, char
     struct bytes text = bytes_from(id, strlen(id));
     int64_t seconds, usec;
 
-    (void)sp;
-    if (postfix_long_id(text, &seconds, &usec) || text.n <= MICROSECONDS)
+    if (postfix_long_id(text, &seconds, &usec)) {
+        if (!settings(sp) || settings(sp)->settings.long_ids)
+            return false;
+        snprintf(out, 64, "%05X%lX", (unsigned)usec & 0xfffff, (unsigned long)st->st_ino);
+        return true;
+    }
+    if (text.n <= MICROSECONDS)
         return false;
     snprintf(out, 64, "%.*s%lX", (int)MICROSECONDS, id, (unsigned long)st->st_ino);
     return strcmp(out, id) != 0;
@@ -683,24 +733,53 @@ static int owner(const struct spool *sp, uid_t *uid, gid_t *gid)
         if (geteuid() == 0) {
             ((struct postfix_spool *)sp->own)->mail_owner = st.st_uid;
             qmgr_since(sp);
+            settings(sp);
         }
         return 0;
     }
     return ENOENT;
 }
 
+/* "5 days", "90 minutes": the largest unit of which it is a whole number. */
+static void say_duration(int64_t seconds, char out[32])
+{
+    static const struct { int64_t seconds; const char *name; } units[] = {
+        { A_DAY, "day" }, { 60 * 60, "hour" }, { 60, "minute" }, { 1, "second" },
+    };
+    size_t i = 0;
+
+    while (seconds % units[i].seconds != 0)
+        i++;
+    seconds /= units[i].seconds;
+    snprintf(out, 32, "%lld %s%s", (long long)seconds, units[i].name, seconds == 1 ? "" : "s");
+}
+
+/* The queue manager looks at the lifetime when a delivery was put off, and then returns the message, or drops a bounce. */
 static bool prospect(const struct spool *sp, const struct lq_record *r, int64_t now, char out[256])
 {
-    enum { LIFETIME = 5 };      /* days; maximal_queue_lifetime and bounce_queue_lifetime, unless set */
     struct lq_str sender = lq_record_text(r, LQ_SENDER);
-    int64_t arrival;
+    bool bounce = sender.p && sender.n == 0;
+    const struct postfix_spool *own = settings(sp);
+    int64_t arrival, life = !own ? LIFETIME : bounce ? own->settings.bounce_lifetime : own->settings.lifetime;
+    char text[32];
 
-    (void)sp;
-    if (!lq_record_number(r, LQ_ARRIVAL_TIME, &arrival) || now - arrival < LIFETIME * A_DAY)
+    if (!lq_record_number(r, LQ_ARRIVAL_TIME, &arrival) || now - arrival < life)
         return false;
-    snprintf(out, 256, "%lld days old: %s at its first failure (%s is usually %d days)", (long long)((now - arrival) / A_DAY),
-             sender.p && sender.n == 0 ? "a bounce itself, will be dropped" : "will bounce",
-             sender.p && sender.n == 0 ? "bounce_queue_lifetime" : "maximal_queue_lifetime", (int)LIFETIME);
+    say_duration(life, text);
+    snprintf(out, 256, "%lld days old: %s at its first failure (%s is %s%s)", (long long)((now - arrival) / A_DAY),
+             bounce ? "a bounce itself, will be dropped" : "will bounce", bounce ? "bounce_queue_lifetime" : "maximal_queue_lifetime",
+             own ? "" : "usually ", text);
+    return true;
+}
+
+static bool hold_warning(const struct spool *sp, char out[256])
+{
+    const struct postfix_spool *own = settings(sp);
+    char text[32];
+
+    say_duration(own ? own->settings.lifetime : LIFETIME, text);
+    snprintf(out, 256, "a message's lifetime goes on while it is on hold: one that is older than %s%s (maximal_queue_lifetime) when it is released is "
+                       "returned at its first failure", own ? "" : "usually ", text);
     return true;
 }
 

@@ -457,19 +457,64 @@ START_TEST(a_restored_body_is_locked)
 }
 END_TEST
 
+enum { HOUR = 60 * 60, DAY = 24 * HOUR };
+
+static const struct { const char *sender; bool frozen, told; int timeout, age; const char *says; } prospect_rows[] = {
+    { "a@b", false, false, 0, 3 * DAY, NULL },
+    { "a@b", false, false, 0, 5 * DAY, "5 days old: will bounce at its first failure where the retry rule has ended by now (usually after 4 days); "
+                                       "if frozen, where timeout_frozen_after has passed" },
+    { "a@b", true, true, 0, 3 * DAY, NULL },
+    { "a@b", true, true, 0, 5 * DAY, "5 days old: will bounce at its first failure where the retry rule has ended by now (usually after 4 days)" },
+    { "a@b", true, true, 7 * DAY, 6 * DAY, "6 days old: will bounce at its first failure where" },
+    { "a@b", true, true, 7 * DAY, 7 * DAY, "7 days old and frozen: the next queue run will bounce it (timeout_frozen_after = 7d)" },
+    { "", true, true, 36 * HOUR, 2 * DAY, "2 days old and frozen: the next queue run will drop it (timeout_frozen_after = 36h)" },
+    { "a@b", false, true, 36 * HOUR, 2 * DAY, NULL },
+};
+
+enum { PROSPECT_ROWS = sizeof(prospect_rows) / sizeof(prospect_rows[0]) };
+
 START_TEST(prospects)
 {
-    const int64_t day = 24 * 60 * 60;
+    struct exim_spool own = { .settings = { .asked = true, .known = prospect_rows[_i].told, .frozen = prospect_rows[_i].timeout } };
+    struct spool sp = { .own = &own };
     struct lq_record r = { 0 };
     char out[256];
+    bool says;
 
     record_reset(&r);
-    record_set_number(&r, LQ_ARRIVAL_TIME, 1000 * day);
+    record_set_number(&r, LQ_ARRIVAL_TIME, 1000000);
+    record_set_text(&r, LQ_SENDER, prospect_rows[_i].sender, strlen(prospect_rows[_i].sender));
+    record_set_state(&r, prospect_rows[_i].frozen ? STATE_HELD : STATE_DEFERRED);
     r.have = SEC_ALL;
-    ck_assert(!exim_actor.prospect(NULL, &r, 1003 * day, out));
-    ck_assert(exim_actor.prospect(NULL, &r, 1011 * day, out));
-    ck_assert_ptr_nonnull(strstr(out, "11 days old"));
+    says = exim_actor.prospect(&sp, &r, 1000000 + prospect_rows[_i].age, out);
+    ck_assert(says == (prospect_rows[_i].says != NULL));
+    if (says)
+        ck_assert_msg(strncmp(out, prospect_rows[_i].says, strlen(prospect_rows[_i].says)) == 0, "%s", out);
     record_done(&r);
+}
+END_TEST
+
+static const struct { bool told; int timeout, thaw; const char *says; } warning_rows[] = {
+    { false, 0, 0, "where auto_thaw or timeout_frozen_after is set" },
+    { true, 0, 0, NULL },
+    { true, 7 * DAY, 0, "timeout_frozen_after = 7d" },
+    { true, 0, 90 * 60, "auto_thaw = 90m" },
+    { true, 7 * DAY, DAY, "auto_thaw = 1d" },
+    { true, DAY, 7 * DAY, "timeout_frozen_after = 1d" },
+};
+
+START_TEST(warnings)
+{
+    struct exim_spool own = {
+        .settings = { .asked = true, .known = warning_rows[_i].told, .frozen = warning_rows[_i].timeout, .thaw = warning_rows[_i].thaw },
+    };
+    struct spool sp = { .own = &own };
+    char out[256];
+    bool says = exim_actor.hold_warning(&sp, out);
+
+    ck_assert(says == (warning_rows[_i].says != NULL));
+    if (says)
+        ck_assert_msg(strstr(out, warning_rows[_i].says) != NULL, "%s", out);
 }
 END_TEST
 
@@ -492,7 +537,8 @@ int main(void)
     tcase_add_loop_test(t, vacancy, 0, VACANT_ROWS);
     tcase_add_loop_test(t, places, 0, sizeof(place_rows) / sizeof(place_rows[0]));
     tcase_add_test(t, a_restored_body_is_locked);
-    tcase_add_test(t, prospects);
+    tcase_add_loop_test(t, prospects, 0, PROSPECT_ROWS);
+    tcase_add_loop_test(t, warnings, 0, sizeof(warning_rows) / sizeof(warning_rows[0]));
     suite_add_tcase(s, t);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);

@@ -1,5 +1,6 @@
 /* Finding spools: programs of our own that answer, lie, fail, hang or talk too much; configuration files; usual places. */
 #include <check.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -186,6 +187,59 @@ START_TEST(all_three)
 }
 END_TEST
 
+/* --- settings of one instance --- */
+
+static const struct { const char *name, *mta, *script, *expected; } settings_rows[] = {
+    { "postfix", "postfix", "[ \"$*\" = '-h queue_directory multi_instance_directories one two' ] && printf '%/a\\n\\n1\\n2 3\\n'", "1|2 3" },
+    { "postfix, an empty value", "postfix", "printf '%/a\\n/etc/b\\n\\n2\\n'", "|2" },
+    { "postfix, another queue", "postfix", "printf '%/b\\n\\n1\\n2\\n'", NULL },
+    { "postfix, an instance", "postfix",
+      "case \"$*\" in '-c /etc/b '*) printf '%/c\\n\\n3\\n4\\n';; '-c /etc/c '*) printf '%/a\\n\\n5\\n6\\n';; "
+      "*) printf '%/b\\n/etc/b, etc/x /etc/c\\n1\\n2\\n';; esac", "5|6" },
+    { "postfix fails", "postfix", "printf '%/a\\n\\n1\\n2\\n'; exit 1", NULL },
+    { "postfix, cut", "postfix", "printf '%/a\\n\\n1'", "1|" },
+    { "exim", "exim", "[ \"$*\" = '-n -bP spool_directory one two' ] && printf '%/a\\n7d\\n0s\\n'", "7d|0s" },
+    { "exim, with names", "exim", "printf 'spool_directory = %/a\\none = 7d\\ntwo = 0s\\n'", "7d|0s" },
+    { "exim, another queue", "exim", "printf '%/b\\n7d\\n0s\\n'", NULL },
+    { "exim fails", "exim", "printf '%/a\\n7d\\n0s\\n'; exit 1", NULL },
+    { "a long value", "exim", "printf '%/a\\n'; head -c 300 /dev/zero | tr '\\0' x; printf '\\n0s\\n'", "|0s" },
+    { "nobody to ask", "sendmail", "printf '%/a\\n7d\\n0s\\n'", NULL },
+};
+
+START_TEST(settings)
+{
+    const struct find_places places = { .postconf = programs, .exim = programs, .timeout_ms = 30000 };
+    struct find_setting s[] = { { .name = "one", .value = "old" }, { .name = "two", .value = "old" } };
+    char path[128], got[600];
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/a", root);
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    ck_assert_int_ge(fd, 0);
+    put_program(settings_rows[_i].script);
+    ck_assert(find_settings(settings_rows[_i].mta, fd, s, 2, &places) == (settings_rows[_i].expected != NULL));
+    snprintf(got, sizeof(got), "%s|%s", s[0].value, s[1].value);
+    ck_assert_str_eq(got, settings_rows[_i].expected ? settings_rows[_i].expected : "|");
+    close(fd);
+}
+END_TEST
+
+static const struct { const char *text; int64_t seconds; } duration_rows[] = {
+    { "0s", 0 }, { "5d", 432000 }, { "5", 432000 }, { "1h30m", 5400 }, { "10w", 6048000 }, { "0", 0 }, { "90m", 5400 },
+    { "", -1 }, { "d", -1 }, { "-5d", -1 }, { "5x", -1 }, { "5d ", -1 }, { "99999999999d", -1 }, { "5 d", -1 },
+};
+
+START_TEST(durations)
+{
+    int64_t seconds;
+    bool fine = find_duration(duration_rows[_i].text, 24 * 60 * 60, &seconds);
+
+    ck_assert_msg(fine == (duration_rows[_i].seconds >= 0), "%s", duration_rows[_i].text);
+    if (fine)
+        ck_assert_int_eq(seconds, duration_rows[_i].seconds);
+}
+END_TEST
+
 START_TEST(unknown_mta)
 {
     const struct find_places places = { .timeout_ms = 1 };
@@ -215,6 +269,8 @@ int main(void)
     tcase_add_loop_test(tc, sendmail, 0, COUNT(cf_rows));
     tcase_add_test(tc, nothing_installed);
     tcase_add_test(tc, all_three);
+    tcase_add_loop_test(tc, settings, 0, COUNT(settings_rows));
+    tcase_add_loop_test(tc, durations, 0, COUNT(duration_rows));
     tcase_add_test(tc, unknown_mta);
     suite_add_tcase(s, tc);
     runner = srunner_create(s);

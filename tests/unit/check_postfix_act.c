@@ -420,34 +420,93 @@ START_TEST(memory)
 }
 END_TEST
 
-static const struct { const char *id; unsigned long ino; const char *now; } id_rows[] = {
-    { ID, 0xA0B0C1, NULL }, { ID, 0xABC, "0D431ABC" }, { "12345", 7, NULL }, { LONG, 7, NULL }, { "000001", 0xfffffffff, "00000FFFFFFFFF" },
+/* What postconf would have told. */
+static struct postfix_spool told(const char *hashed, unsigned depth, bool long_ids)
+{
+    const int64_t day = 24 * 60 * 60;
+    struct postfix_spool own = {
+        .settings = { .asked = true, .known = true, .depth = depth, .lifetime = 2 * day, .bounce_lifetime = day / 2, .long_ids = long_ids },
+    };
+
+    snprintf(own.settings.hashed, sizeof(own.settings.hashed), "%s", hashed);
+    return own;
+}
+
+/* Settings count more than what lies on the disk. */
+START_TEST(hash_settings)
+{
+    static const struct { const char *hashed; unsigned depth; const char *from, *to; } rows[] = {
+        { "deferred, defer", 2, "hold", "deferred/0/D" }, { "deferred, defer", 2, "deferred", "hold" }, { "", 1, "hold", "deferred" },
+        { "defer", 1, "hold", "deferred" }, { "Hold,DEFERRED", 1, "deferred", "hold/0" }, { "deferred", 0, "hold", "deferred" },
+    };
+    struct postfix_spool own = told(rows[_i].hashed, rows[_i].depth, false);
+    struct held out = { 0 };
+    char commands[500];
+    struct claim c;
+
+    snprintf(commands, sizeof(commands), TOOLS "M %s " ID "; mkdir -p deferred/7/7/7 hold/7/7/7", rows[_i].from);
+    room_open(AS_WE_ARE, commands);
+    room_list(&postfix_backend, SEC_NAME);
+    *(struct postfix_spool *)room_spool.own = own;
+    ck_assert_int_eq(postfix_actor.claim(&room_spool, room_ref(ID, NULL), 0, 0, 0, &c), CLAIM_OK);
+    ck_assert_int_eq(postfix_actor.hold(&room_spool, &c, BYTES(""), rows[_i].from[0] == 'd', NULL, 7, &out), HOLD_DO);
+    ck_assert_str_eq(room_spool.dirs[out.dir].path, rows[_i].to);
+    claim_done(&c);
+    room_close();
+}
+END_TEST
+
+static const struct { const char *id; unsigned long ino; bool short_ids; const char *now; } id_rows[] = {
+    { ID, 0xA0B0C1, false, NULL }, { ID, 0xABC, false, "0D431ABC" }, { "12345", 7, false, NULL }, { LONG, 7, false, NULL },
+    { LONG, 0xABC, true, "AAD80ABC" }, { "000001", 0xfffffffff, false, "00000FFFFFFFFF" },
 };
 
 START_TEST(new_ids)
 {
+    struct postfix_spool own = told("", 1, !id_rows[_i].short_ids);
+    struct spool sp = { .own = &own };
     struct stat st = { .st_ino = id_rows[_i].ino };
     char out[64] = "";
 
-    ck_assert_msg(postfix_actor.new_id(NULL, id_rows[_i].id, &st, out) == (id_rows[_i].now != NULL), "%s: %s", id_rows[_i].id, out);
+    ck_assert_msg(postfix_actor.new_id(&sp, id_rows[_i].id, &st, out) == (id_rows[_i].now != NULL), "%s: %s", id_rows[_i].id, out);
     if (id_rows[_i].now)
         ck_assert_str_eq(out, id_rows[_i].now);
+    own.settings.known = false;     /* what is not known stays */
+    if (strcmp(id_rows[_i].id, LONG) == 0)
+        ck_assert(!postfix_actor.new_id(&sp, LONG, &st, out));
 }
 END_TEST
 
+static const struct { const char *sender; bool told; int hours; const char *says; } prospect_rows[] = {
+    { "a@b", false, 119, NULL },
+    { "a@b", false, 120, "5 days old: will bounce at its first failure (maximal_queue_lifetime is usually 5 days)" },
+    { "", false, 119, NULL },
+    { "", false, 130, "5 days old: a bounce itself, will be dropped at its first failure (bounce_queue_lifetime is usually 5 days)" },
+    { "a@b", true, 47, NULL },
+    { "a@b", true, 49, "2 days old: will bounce at its first failure (maximal_queue_lifetime is 2 days)" },
+    { "", true, 11, NULL },
+    { "", true, 12, "0 days old: a bounce itself, will be dropped at its first failure (bounce_queue_lifetime is 12 hours)" },
+};
+
 START_TEST(prospects)
 {
-    const int64_t day = 24 * 60 * 60;
+    struct postfix_spool own = told("", 1, false);
+    struct spool sp = { .own = &own };
     struct lq_record r = { 0 };
     char out[256];
+    bool says;
 
+    own.settings.known = prospect_rows[_i].told;
     record_reset(&r);
-    record_set_number(&r, LQ_ARRIVAL_TIME, 1000 * day);
-    record_set_text(&r, LQ_SENDER, _i ? "" : "a@b", _i ? 0 : 3);
+    record_set_number(&r, LQ_ARRIVAL_TIME, 1000000);
+    record_set_text(&r, LQ_SENDER, prospect_rows[_i].sender, strlen(prospect_rows[_i].sender));
     r.have = SEC_ALL;
-    ck_assert(!postfix_actor.prospect(NULL, &r, 1004 * day, out));
-    ck_assert(postfix_actor.prospect(NULL, &r, 1011 * day, out));
-    ck_assert_ptr_nonnull(strstr(out, _i ? "11 days old: a bounce itself" : "11 days old: will bounce at its first failure"));
+    says = postfix_actor.prospect(&sp, &r, 1000000 + prospect_rows[_i].hours * 3600, out);
+    ck_assert(says == (prospect_rows[_i].says != NULL));
+    if (says)
+        ck_assert_str_eq(out, prospect_rows[_i].says);
+    ck_assert(postfix_actor.hold_warning(&sp, out));
+    ck_assert_ptr_nonnull(strstr(out, prospect_rows[_i].told ? "older than 2 days" : "older than usually 5 days"));
     record_done(&r);
 }
 END_TEST
@@ -472,7 +531,8 @@ int main(void)
     tcase_add_loop_test(t, places, 0, COUNT(place_rows));
     tcase_add_loop_test(t, memory, 0, 5);
     tcase_add_loop_test(t, new_ids, 0, COUNT(id_rows));
-    tcase_add_loop_test(t, prospects, 0, 2);
+    tcase_add_loop_test(t, hash_settings, 0, 6);
+    tcase_add_loop_test(t, prospects, 0, COUNT(prospect_rows));
     suite_add_tcase(s, t);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);
