@@ -310,6 +310,19 @@ static int begin_use(struct lq_job *j, struct vault_use *use, struct lq_error *e
     return rc;
 }
 
+/* A case of several spools has one ledger, and this process would shut itself out. */
+static int site_ledger(struct lq_job *j, struct site *s, struct lq_error *err)
+{
+    for (struct site *other = j->sites; other < s; other++) {
+        if (other->use == s->use && other->ledger) {
+            s->ledger = other->ledger;
+            s->ledger_lent = true;
+            return LQ_OK;
+        }
+    }
+    return ledger_open(&s->ledger, j->uses[s->use].vault, s->ledger_name, err);
+}
+
 static int begin_site(struct lq_job *j, struct site *s, struct lq_error *err)
 {
     struct vault_use *use = &j->uses[s->use];
@@ -321,7 +334,7 @@ static int begin_site(struct lq_job *j, struct site *s, struct lq_error *err)
             s->folders.base = use->c->spools[s->case_spool].fd;
     }
     if (rc == LQ_OK && s->ledger_name)
-        rc = ledger_open(&s->ledger, use->vault, s->ledger_name, err);
+        rc = site_ledger(j, s, err);
     if (rc == LQ_OK && s->unpacked)
         rc = folders_give(s->q->fd, s->uid, s->gid, err);
     return rc;
@@ -424,7 +437,7 @@ static void close_site(struct site *s)
     side_done(&s->side);
     side_done(&s->home_side);
     folders_done(&s->folders);
-    if (s->ledger)
+    if (s->ledger && !s->ledger_lent)
         ledger_close(s->ledger);
     if (s->listed)
         listing_end(&s->sp);

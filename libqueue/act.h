@@ -128,6 +128,7 @@ struct site {                   /* a queue of the set */
     bool home_listed;
     struct side home_side;
     struct ledger *ledger;
+    bool ledger_lent;           /* it is an earlier site's: both restore from one case */
     const char *ledger_name;
     char ledger_prefix[40];     /* "<n>-<mta>/" */
     bool unpacked, keep;        /* the case's tree is a temporary one; its files stay (a copy) */
