@@ -158,8 +158,9 @@ class Room:
                 "USER=" + (user or "root"), "LOGNAME=" + (user or "root"),
                 "PATH=/usr/sbin:/usr/bin:/sbin:/bin", *argv]
 
-    def run(self, argv, stdin=b"", user=None, check=True, timeout=120):
-        """Runs a command to its end.  Files, not pipes: a daemon may inherit and keep them."""
+    def ended(self, argv, stdin=b"", user=None, timeout=120):
+        """Runs a command to its end: its exit status, output and complaints.  Files, not pipes: a
+        daemon may inherit and keep them."""
         with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, \
                 tempfile.TemporaryFile() as err:
             given.write(stdin)
@@ -168,11 +169,15 @@ class Room:
                                   timeout=timeout).returncode
             out.seek(0)
             err.seek(0)
-            text = out.read()
-            if check and code != 0:
-                raise LabError("%s: exit %d: %s" % (" ".join(argv), code,
-                               (err.read() or text).decode("utf-8", "replace")[-600:]))
-            return text
+            return code, out.read(), err.read()
+
+    def run(self, argv, stdin=b"", user=None, check=True, timeout=120):
+        """Runs a command that should succeed; returns its output."""
+        code, out, err = self.ended(argv, stdin, user, timeout)
+        if check and code != 0:
+            raise LabError("%s: exit %d: %s" % (" ".join(argv), code,
+                                                (err or out).decode("utf-8", "replace")[-600:]))
+        return out
 
     def start(self, argv, user=None):
         """A child that is meant to go on; close() ends it."""

@@ -1,9 +1,11 @@
 """The live lab: real MTAs in throw-away rooms, read by mqgrep, compared with what was put in.
 
-    lab.py [--suite bookworm|trixie|all] [--mta NAME] [--mqgrep FILE] [--keep DIR] [--jobs N]
+    lab.py [--suite bookworm|trixie|all] [--mta NAME] [--part read|act] [--minutes N]
+           [--bin DIR] [--keep DIR] [--jobs N]
 
-Builds the rooms (rooms.py), starts one process per MTA and release in namespaces of its own, and
-adds up what they found.  The truths stay in the state directory, under results/; with --keep DIR
+Builds the rooms (rooms.py), starts one process per MTA, release and part in namespaces of its own,
+and adds up what they found.  The part "read" compares records with what was injected; the part
+"act" (acting.py) works on the queue beside the MTA.  The truths stay in the state directory, under results/; with --keep DIR
 the spools, their truths and their records are copied there.
 """
 
@@ -26,7 +28,9 @@ import rooms
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
-LIMIT = 480     # seconds for one MTA of one release, from empty room to result
+LIMIT = 480     # seconds for one part, MTA and release, from empty room to result, beside --minutes
+PARTS = ("read", "act")
+COMMANDS = ("mqgrep", "mqquarantine", "mqpurge")
 
 
 def say(text):
@@ -54,10 +58,10 @@ def inside_load():
     return importlib.import_module("load")
 
 
-def start(mta, suite, options, result):
+def start(part, mta, suite, options, result):
     argv = inside.ENTER + [sys.executable, "-B", os.path.join(HERE, "lab.py"), "--inside",
-                           "--mta", mta, "--suite", suite, "--mqgrep", options.mqgrep,
-                           "--result", result]
+                           "--part", part, "--mta", mta, "--suite", suite, "--bin", options.bin,
+                           "--result", result, "--minutes", str(options.minutes)]
     if options.keep:
         argv += ["--keep", options.keep]
     return subprocess.Popen(argv, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
@@ -69,29 +73,37 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def run_all(pairs, options):
-    """Every (mta, suite), a few at a time; returns their results."""
-    waiting, running, results = list(pairs), {}, []
+def next_free(waiting, running):
+    """The next part whose room nobody is in; None when all of them are occupied."""
+    occupied = {job[1:] for job in running}
+    return next((job for job in waiting if job[1:] not in occupied), None)
+
+
+def run_all(jobs, options):
+    """Every (part, mta, suite), a few at a time; returns their results."""
+    waiting, running, results = list(jobs), {}, []
+    limit = LIMIT + 60 * options.minutes
     where = os.path.join(rooms.state_dir(), "results")
     shutil.rmtree(where, ignore_errors=True)
     os.makedirs(where)
     try:
         while waiting or running:
-            while waiting and len(running) < options.jobs:
-                pair = waiting.pop(0)
-                result = os.path.join(where, "%s-%s.json" % pair)
-                running[pair] = (start(*pair, options, result), result, time.monotonic())
-            for pair, (child, result, begun) in list(running.items()):
-                late = time.monotonic() - begun > LIMIT
+            while len(running) < options.jobs and next_free(waiting, running):
+                job = next_free(waiting, running)
+                waiting.remove(job)
+                result = os.path.join(where, "%s-%s-%s.json" % (*job[1:], job[0]))
+                running[job] = (start(*job, options, result), result, time.monotonic())
+            for job, (child, result, begun) in list(running.items()):
+                late = time.monotonic() - begun > limit
                 if child.poll() is None and not late:
                     continue
                 if late:
                     child.kill()
                 child.wait()
-                del running[pair]
-                results.append(outcome(pair, result, late))
-                say("%s %s: %d passed, %d failed, %.0f s" % (
-                    *pair, results[-1].passed, len(results[-1].failures),
+                del running[job]
+                results.append(outcome(job, result, limit if late else 0))
+                say("%s %s, %s: %d passed, %d failed, %.0f s" % (
+                    *job[1:], job[0], results[-1].passed, len(results[-1].failures),
                     time.monotonic() - begun))
             time.sleep(0.05)
     finally:
@@ -101,16 +113,18 @@ def run_all(pairs, options):
     return sorted(results, key=lambda s: (s.suite, s.mta))
 
 
-def outcome(pair, path, late):
+def outcome(job, path, late):
+    part, *pair = job
     score = compare.Score(*pair)
+    score.part = part
     try:
         with open(path) as f:
             data = json.load(f)
         score.cells, score.passed, score.failures = (data["cells"], data["passed"],
                                                      data["failures"])
     except (OSError, ValueError, KeyError):
-        score.failures = ["%s %s: %s" % (*pair, "took more than %d s" % LIMIT if late
-                                         else "ended without a result")]
+        score.failures = ["%s %s, %s: %s" % (*pair, part, "took more than %d s" % late if late
+                                             else "ended without a result")]
     return score
 
 
@@ -120,13 +134,15 @@ def main(options):
         say("SKIP live lab: " + sentence)
         say("0 passed, 1 failed")
         return 1
-    if not os.access(options.mqgrep, os.X_OK):
-        say("SKIP live lab: no %s; build it first (make)" % options.mqgrep)
+    absent = [c for c in COMMANDS if not os.access(os.path.join(options.bin, c), os.X_OK)]
+    if absent:
+        say("SKIP live lab: no %s in %s; build it first (make)" % (absent[0], options.bin))
         say("0 passed, 1 failed")
         return 1
     asked = options.suite or ["all"]
     suites = [s for s in rooms.SUITES if "all" in asked or s in asked]
     mtas = [options.mta] if options.mta else list(rooms.MTAS)
+    parts = [options.part] if options.part else list(PARTS)
     for other in rooms.SUITES:
         if other not in suites:
             say("note: %s is not part of this run (--suite all)" % other)
@@ -134,7 +150,7 @@ def main(options):
     try:
         lock = rooms.lock()
         rooms.build(suites, mtas, say)
-        scores = run_all([(m, s) for s in suites for m in mtas], options)
+        scores = run_all([(p, m, s) for p in parts for s in suites for m in mtas], options)
     except rooms.RoomError as error:
         say("SKIP live lab: %s" % error)
         say("0 passed, 1 failed")
@@ -147,7 +163,8 @@ def report(scores):
     failures = [f for s in scores for f in s.failures]
     for line in failures:
         say("FAIL " + line)
-    lines, bad = compare.matrix(scores)
+    reading = [s for s in scores if s.part == "read"]
+    lines, bad = compare.matrix(reading) if reading else ([], [])
     say("\nValues compared, by field:\n" + "\n".join(lines) + "\n")
     for line in bad:
         say("FAIL " + line)
@@ -189,13 +206,17 @@ def read_and_compare(options, score, scene, phase):
                 compare.listing(score, truth, record)
 
 
-def carry_in(program, room):
-    """Copies a program into the room with its libraries and its loader, which may be newer than
-    the room's own; returns the command that runs it there."""
-    libraries = subprocess.run(["ldd", program], capture_output=True, text=True).stdout
-    paths = re.findall(r"(?:=> |^\s+)(/\S+) \(0x", libraries, re.M)
+def carry_in(programs, room):
+    """Copies programs into the room with their libraries and their loader, which may be newer than
+    the room's own; returns the command that runs each there, by name."""
     shutil.rmtree(room.host("/lab"), ignore_errors=True)
     os.makedirs(room.host("/lab"))
+    return {os.path.basename(p): carry_one(p, room) for p in programs}
+
+
+def carry_one(program, room):
+    libraries = subprocess.run(["ldd", program], capture_output=True, text=True).stdout
+    paths = re.findall(r"(?:=> |^\s+)(/\S+) \(0x", libraries, re.M)
     for path in paths + [program]:
         shutil.copy(path, room.host("/lab"))
     inner = "/lab/" + os.path.basename(program)
@@ -207,7 +228,8 @@ def carry_in(program, room):
 
 def find_in_room(options, score, scene):
     """mqgrep inside the room, with no --spool: it must find what its MTA is configured for."""
-    out = scene.room.run(carry_in(options.mqgrep, scene.room) + ["-j"], check=False)
+    command = carry_in([options.mqgrep], scene.room)["mqgrep"]
+    out = scene.room.run(command + ["-j"], check=False)
     found = [json.loads(l) for l in out.decode("utf-8").splitlines()]
     for name, inner in scene.found_spools():
         truths = [t for t in scene.truths if t["spool"] == name and not t.get("optional")]
@@ -294,32 +316,47 @@ def first_difference(a, b):
                                                       b[max(0, at - 20):at + 40], len(a), len(b))
 
 
-def one(options):
+def read(options, score, scene):
     """Injects, reads beside the running MTA, stops it, reads again."""
+    scene.configure()
+    scene.start()
+    scene.inject()
+    read_and_compare(options, score, scene, "running")
+    rebuild(options, score, scene)
+    find_in_room(options, score, scene)
+    scene.stop()
+    scene.after_stop()
+    read_and_compare(options, score, scene, "stopped")
+
+
+def act(options, score, scene):
+    """Injects without a pause, and works on the queue all the while."""
+    commands = carry_in([os.path.join(options.bin, c) for c in COMMANDS], scene.room)
+    scene.begin(score, commands, 60 * options.minutes)
+    scene.configure()
+    scene.start()
+    scene.act()
+    scene.stop()
+
+
+def one(options):
     suite = options.suite[0]
     score = compare.Score(options.mta, suite)
     inside.settle()
     room = inside.Room(rooms.path(options.mta, suite))
+    module, work = {"read": ("inject_", read), "act": ("act_", act)}[options.part]
     scene = None
     try:
         room.open()
-        scene = importlib.import_module("inject_" + options.mta).SCENE(room, suite)
-        scene.configure()
-        scene.start()
-        scene.inject()
-        read_and_compare(options, score, scene, "running")
-        rebuild(options, score, scene)
-        find_in_room(options, score, scene)
-        scene.stop()
-        scene.after_stop()
-        read_and_compare(options, score, scene, "stopped")
+        scene = importlib.import_module(module + options.mta).SCENE(room, suite)
+        work(options, score, scene)
     except BaseException:
         score.failures.append("%s %s: %s" % (options.mta, suite, traceback.format_exc()))
     finally:
         if scene:
             scene.close()
         room.close()
-        if scene:
+        if scene and options.part == "read":
             scene.dump(options.result.replace(".json", ".truth.ndjson"))
     with open(options.result + ".part", "w") as f:
         json.dump({"cells": score.cells, "passed": score.passed, "failures": score.failures}, f)
@@ -330,12 +367,17 @@ def parse():
     p = argparse.ArgumentParser(prog="tests/live/run")
     p.add_argument("--suite", choices=list(rooms.SUITES) + ["all"], action="append")
     p.add_argument("--mta", choices=rooms.MTAS)
-    p.add_argument("--mqgrep", default=os.path.join(TOP, "build/sbin/mqgrep"))
+    p.add_argument("--part", choices=PARTS)
+    p.add_argument("--minutes", type=float, default=1 / 3,
+                   help="how long the commands work beside each MTA (default: 20 seconds)")
+    p.add_argument("--bin", default=os.path.join(TOP, "build/sbin"))
     p.add_argument("--keep", help="copy spools and truths to this directory")
     p.add_argument("--jobs", type=int, default=2)
     p.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     p.add_argument("--result", help=argparse.SUPPRESS)
-    return p.parse_args()
+    given = p.parse_args()
+    given.mqgrep = os.path.join(given.bin, "mqgrep")
+    return given
 
 
 if __name__ == "__main__":

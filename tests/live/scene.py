@@ -21,11 +21,12 @@ SINK_PORT, MUTE_PORT, MILTER_PORT, CLOSED_PORT = 2525, 2526, 2530, 2599
 
 class Scene:
     mta = None
+    sink_class = sink.Sink
 
     def __init__(self, room, suite):
         self.room, self.suite = room, suite
         self.truths, self.notes = [], []
-        self.sink = sink.Sink(SINK_PORT, MUTE_PORT)
+        self.sink = self.sink_class(SINK_PORT, MUTE_PORT)
         self.milter = milter.Milter(MILTER_PORT)
 
     def close(self):

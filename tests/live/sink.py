@@ -73,7 +73,7 @@ class Session(socketserver.StreamRequestHandler):
                     self.server.hanging.append(address)
                     self.server.finish.wait()
                     return
-                answer = reply_to(address)[0]
+                answer = self.server.answer(address)
                 if answer.startswith("250"):
                     taken.append(address)
                 self.say(answer)
@@ -120,6 +120,10 @@ class Sink(socketserver.ThreadingTCPServer):
         self.lock = threading.Lock()
         threading.Thread(target=self.serve_forever, daemon=True).start()
         self.mute = socket.create_server(("127.0.0.1", mute_port), backlog=200)
+
+    @staticmethod
+    def answer(address):
+        return reply_to(address)[0]
 
     def keep(self, sender, recipients, data):
         with self.lock:

@@ -1,0 +1,63 @@
+"""Postfix, while its queues are worked on: two instances, one with short ids, one with long ids, hashed
+deeply and with an active queue of five messages; both run their queues each second."""
+
+import os
+import re
+
+import acting
+import inject_postfix
+import inside
+import scene
+
+A, B = inject_postfix.A, inject_postfix.B
+SPOOL_A = inject_postfix.SPOOL_A
+BUSY = "minimal_backoff_time=1s", "maximal_backoff_time=2s", "queue_run_delay=1s"
+
+
+class Postfix(acting.Acting, inject_postfix.Postfix):
+    ACCEPTED = r"queued as (\w+)"
+    LOCKS = (r"skipped, still being delivered",)
+    QUIET = (r"postsuper\[", r"removed$")
+    BY_ID = ("--trust-ids",)
+    PORTS = (scene.SMTP_PORT, scene.ALT_PORT)
+
+    def busy(self):
+        """From now on both try their deferred mail again and again."""
+        for conf in (A, B):
+            self.room.run(["postconf", "-c", conf, "-e", *BUSY])
+            self.room.run(["postfix", "-c", conf, "stop"])
+        inject_postfix.Postfix.start(self)
+
+    def run_queue(self):
+        for conf in (A, B):
+            self.room.run(["postqueue", "-c", conf, "-f"], check=False)
+
+    def log_lines(self):
+        lines = []
+        for log in (inject_postfix.LOG_A, inject_postfix.LOG_B):
+            if os.path.exists(self.room.host(log)):
+                with open(self.room.host(log), errors="replace") as f:
+                    lines += [re.sub(r"^\S+ +\S+ \S+ \S+ ", "", l.rstrip("\n")) for l in f]
+        return lines
+
+    # -- hold and release ------------------------------------------------------------------------
+
+    def native_hold(self, queue_id):
+        self.room.run(["postsuper", "-c", A, "-h", queue_id])
+
+    def native_release(self, queue_id):
+        self.room.run(["postsuper", "-c", A, "-H", queue_id])
+
+    def files(self, queue_id):
+        return self.snapshot(SPOOL_A, queue_id)
+
+    def native(self):
+        for _ in range(4):
+            message, queue_id = self.inject_one("calm", acting.NEVER, scene.SMTP_PORT)
+            inside.wait_until("a deferred message", lambda: any(
+                n.startswith("deferred/") for n in self.files(queue_id)))
+            self.compare_holds(queue_id, message.rcpts[0])
+        self.busy()
+
+
+SCENE = Postfix
