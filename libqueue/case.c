@@ -29,10 +29,15 @@
 #include "tree.h"
 #include "vault.h"
 
-enum { SPOOLS_MAX = 1000, INFO_MAX = 1 << 20, LINE_MAX_BYTES = 1 << 20, TREES_MAX = 16 };
+enum { SPOOLS_MAX = 1000, INFO_MAX = 64 << 20, TREES_MAX = 16 };
 
 static const char *const custody_names[] = { [LQ_MOVED] = "moved", [LQ_PURGED] = "purged", [LQ_COPY] = "copy" };
 static const char first_link[] = "0000000000000000000000000000000000000000000000000000000000000000";
+
+const char *case_custody(enum lq_custody custody)
+{
+    return custody_names[custody];
+}
 
 int case_error(const struct lq_case *c, const char *name, int error, struct lq_error *err)
 {
@@ -368,6 +373,11 @@ static int read_whole(int dirfd, const char *name, struct buf *b)
     return b->failed ? ENOMEM : error;
 }
 
+int case_read_file(struct lq_case *c, const char *name, struct buf *b)
+{
+    return read_whole(c->fd, name, b);
+}
+
 static int load_tree(struct lq_case *c, struct lq_error *err)
 {
     struct buf info = { 0 }, spools = { 0 };
@@ -697,7 +707,7 @@ int lq_case_queue(struct lq_queue **out, struct lq_case *c, size_t i, struct lq_
 
 /* --- making --- */
 
-static const char bagit[] = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n";
+const char case_bagit[] = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n";
 static const char incomplete[] = "This case is being filled, or waits for `mqquarantine seal`. What is in data/ is whole all the same.\n";
 
 static int make_dir(int dirfd, const char *name, int *fd)
@@ -712,7 +722,7 @@ static int fill_new(struct lq_case *c)
     int fd, error = case_write_file(c, "INCOMPLETE", incomplete, sizeof(incomplete) - 1);
 
     if (error == 0)
-        error = case_write_file(c, "bagit.txt", bagit, sizeof(bagit) - 1);
+        error = case_write_file(c, "bagit.txt", case_bagit, strlen(case_bagit));
     if (error == 0)
         error = case_write_file(c, "spools.ndjson", "", 0);
     if (error == 0)
@@ -786,24 +796,32 @@ int case_create(struct lq_case **out, struct lq_vault *v, const char *name, enum
     return LQ_OK;
 }
 
-static int write_spool_line(struct lq_case *c, size_t i, const struct stat *st)
+void case_spool_line(const struct lq_case *c, size_t i, const struct stat *st, struct buf *b)
 {
     const struct case_spool *s = &c->spools[i];
     char dir[64], dev[32];
-    struct buf b = { 0 };
-    int fd, error;
 
     spool_dir_name(c, i, dir);
     snprintf(dev, sizeof(dev), "%02x:%02x", major(s->dev), minor(s->dev));
-    buf_add_char(&b, '{');
-    json_text(&b, "dir", dir);
-    json_text(&b, "mta", s->mta);
-    json_text(&b, "host", s->host);
-    json_text(&b, "spool", s->spool);
-    json_text(&b, "dev", dev);
-    json_number(&b, "owner_uid", (int64_t)st->st_uid);
-    json_number(&b, "owner_gid", (int64_t)st->st_gid);
-    buf_add_str(&b, "}\n");
+    buf_add_char(b, '{');
+    json_text(b, "dir", dir);
+    json_text(b, "mta", s->mta);
+    json_text(b, "host", s->host);
+    json_text(b, "spool", s->spool);
+    json_text(b, "dev", dev);
+    if (st) {
+        json_number(b, "owner_uid", (int64_t)st->st_uid);
+        json_number(b, "owner_gid", (int64_t)st->st_gid);
+    }
+    buf_add_str(b, "}\n");
+}
+
+static int write_spool_line(struct lq_case *c, size_t i, const struct stat *st)
+{
+    struct buf b = { 0 };
+    int fd, error;
+
+    case_spool_line(c, i, st, &b);
     error = b.failed ? ENOMEM : file_append(c->fd, "spools.ndjson", 0600, &fd);
     if (error == 0) {
         error = vault_append(c->vault, fd, b.p, b.n);
@@ -932,32 +950,57 @@ int case_lock(struct lq_case *c, struct lq_error *err)
     return case_error(c, "journal.ndjson", error, err);
 }
 
-int case_journal(struct lq_case *c, const char *event, const char *json_members, struct lq_error *err)
+bool case_chain(struct buf *b, const char *event, const char *members, uint64_t *lines, char hash[DIGEST_HEX + 1])
 {
     char now[TIME_TEXT];
+    size_t from;
+
+    /* Text that was there before: the chain goes on from its last line. */
+    if (b->n > 0 && *lines == 0)
+        for (const char *p = b->p, *end = b->p + b->n, *nl; (nl = memchr(p, '\n', (size_t)(end - p))) != NULL; p = nl + 1) {
+            hash_line(p, (size_t)(nl - p), hash);
+            ++*lines;
+        }
+    if (*lines == 0)
+        strcpy(hash, first_link);
+    if (b->n > 0 && b->p[b->n - 1] != '\n')
+        buf_add_char(b, '\n');
+    job_time(now);
+    from = b->n;
+    buf_add_char(b, '{');
+    json_number(b, "seq", (int64_t)*lines);
+    json_text(b, "time", now);
+    json_text(b, "event", event);
+    if (members && *members) {
+        buf_add_char(b, ',');
+        buf_add_str(b, members);
+    }
+    json_text(b, "prev", hash);
+    buf_add_str(b, "}\n");
+    if (b->failed)
+        return false;
+    hash_line(b->p + from, b->n - from - 1, hash);
+    ++*lines;
+    return hash[0] != '\0';
+}
+
+int case_journal(struct lq_case *c, const char *event, const char *json_members, struct lq_error *err)
+{
+    char hash[DIGEST_HEX + 1];
+    uint64_t lines;
     struct buf b = { 0 };
     int error, rc = case_lock(c, err);
 
     if (rc != LQ_OK)
         return rc;
-    job_time(now);
-    buf_add_char(&b, '{');
-    json_number(&b, "seq", (int64_t)c->journal_lines);
-    json_text(&b, "time", now);
-    json_text(&b, "event", event);
-    if (json_members && *json_members) {
-        buf_add_char(&b, ',');
-        buf_add_str(&b, json_members);
-    }
-    json_text(&b, "prev", c->journal_hash);
-    buf_add_str(&b, "}\n");
-    error = b.failed ? ENOMEM : vault_append(c->vault, c->journal, b.p, b.n);
+    lines = c->journal_lines;
+    strcpy(hash, c->journal_hash);
+    error = case_chain(&b, event, json_members, &lines, hash) ? vault_append(c->vault, c->journal, b.p, b.n) : ENOMEM;
     if (error == 0)
         error = file_sync(c->journal);
     if (error == 0) {
-        hash_line(b.p, b.n - 1, c->journal_hash);
-        c->journal_lines++;
-        error = c->journal_hash[0] ? 0 : ENOMEM;
+        strcpy(c->journal_hash, hash);
+        c->journal_lines = lines;
     }
     buf_done(&b);
     return error ? case_error(c, "journal.ndjson", error, err) : LQ_OK;

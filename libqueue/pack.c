@@ -163,9 +163,3 @@ int case_pack_in_place(struct lq_case *c, struct lq_error *err)
     file_remove(c->vault->fd, temp);
     return rc;
 }
-
-int lq_pack(struct lq_case *c, const struct lq_set *set, const struct lq_pack_opts *opts, struct lq_error *err)
-{
-    (void)set, (void)opts;
-    return error_set(err, LQ_EIO, "%s: packed", c->path);
-}

@@ -263,6 +263,23 @@ static int write_bytes(struct checking *c, const struct packed_file *f, int fd, 
     return LQ_OK;
 }
 
+/* Evidence that is packed out of this case goes on with it. */
+static int unpack_journal(struct checking *c, const struct packed_file *f, struct lq_error *err)
+{
+    uint64_t total = 0;
+    la_ssize_t n;
+    int fd, error = file_create(c->tree, "journal.ndjson", 0600, &fd);
+
+    if (error)
+        return no_write(c, f->path, error, err);
+    while (error == 0 && (n = archive_read_data(f->archive, c->block, BAG_BLOCK)) > 0 && (total += (uint64_t)n) <= SPARE)
+        error = file_write(fd, c->block, (size_t)n);
+    close(fd);
+    if (error)
+        return no_write(c, f->path, error, err);
+    return n < 0 ? damaged(f->archive, c->shown, err) : LQ_OK;
+}
+
 static int unpack_one(void *ctx, const struct packed_file *f, struct lq_error *err)
 {
     struct checking *c = ctx;
@@ -270,6 +287,8 @@ static int unpack_one(void *ctx, const struct packed_file *f, struct lq_error *e
     const char *name;
     int fd, error, rc;
 
+    if (strcmp(f->path, "journal.ndjson") == 0)
+        return unpack_journal(c, f, err);
     if (strncmp(f->path, "data/", 5) != 0)
         return strcmp(f->path, "manifest-sha256.txt") == 0 ? check_one(ctx, f, err) : LQ_OK;
     if (++c->files > c->files_max)

@@ -135,6 +135,17 @@ struct bag_sums {
     uint64_t files, bytes, messages;
 };
 void case_info_text(const struct lq_case *c, const struct bag_sums *sums, struct buf *b);
+const char *case_custody(enum lq_custody custody);
+extern const char case_bagit[];
+/* The line of spools.ndjson; st: of the spool, NULL: not told. */
+void case_spool_line(const struct lq_case *c, size_t i, const struct stat *st, struct buf *b);
+/*
+ * Append a journal's next line, chained to what was there. lines and hash: of all lines and of the last; *lines 0: count those that are in b.
+ * False without memory.
+ */
+bool case_chain(struct buf *b, const char *event, const char *members, uint64_t *lines, char hash[DIGEST_HEX + 1]);
+/* A small file of the tree's top; a missing one is empty. 0 or errno. */
+int case_read_file(struct lq_case *c, const char *name, struct buf *b);
 /* bag-info.txt anew; sums NULL: not sealed yet. */
 int case_write_info(struct lq_case *c, const struct bag_sums *sums, struct lq_error *err);
 /* "CASE/NAME: No space left on device". */

@@ -366,6 +366,180 @@ START_TEST(truncated)
 }
 END_TEST
 
+/* --- evidence --- */
+
+static struct lq_pack_opts evidence(const char *output)
+{
+    static char kept[512];
+
+    snprintf(kept, sizeof(kept), "%s", output);
+    return (struct lq_pack_opts){ .size = sizeof(struct lq_pack_opts), .output = kept, .why = "ticket 7", .command = "mqquarantine pack", .reporter = "Postmaster <postmaster@example.com>" };
+}
+
+/* Whole, readable by plain tools, and a case of copies. */
+static void check_evidence(const char *path, unsigned messages)
+{
+    struct lq_error err = { 0 };
+    struct lq_case *c = open_case(NULL, path);
+    int rc;
+
+    ck_assert_int_eq(lq_case_info(c)->custody, LQ_COPY);
+    ck_assert_uint_eq(lq_case_info(c)->messages, messages);
+    findings[0] = '\0';
+    rc = lq_case_verify(c, find_out, NULL, &err);
+    ck_assert_msg(rc == LQ_OK, "%s %s", err.text, findings);
+    ck_assert_uint_eq(count_messages(c, &rc, &err), messages);
+    lq_case_close(c);
+}
+
+static const char *const outputs[] = { "out/e.tar.zst", "out/e.tar.gz", "out/e.tgz" };
+
+START_TEST(evidence_of_case)
+{
+    struct lq_error err = { 0 };
+    struct lq_vault *v = make_vault("v");
+    struct lq_case *c = sealed_case(v, "v", LQ_MOVED);
+    struct lq_pack_opts opts = evidence(at(outputs[_i]));
+
+    lq_case_close(c);
+    make_dirs(at("out"));
+    c = open_case(v, CASE);
+    ck_assert_msg(lq_pack(c, NULL, &opts, &err) == LQ_OK, "%s", err.text);
+    ck_assert_int_eq(lq_pack(c, NULL, &opts, &err), LQ_EREFUSED);
+    ck_assert_ptr_nonnull(strstr(err.text, "nothing is overwritten"));
+    ck_assert_int_eq(run("cd '%s' && grep -q '\"event\":\"copied\",\"output\":' v/" CASE "/journal.ndjson", top), 0);
+    ck_assert_int_eq(lq_case_verify(c, NULL, NULL, &err), LQ_OK);
+    lq_case_close(c);
+    check_evidence(at(outputs[_i]), 3);
+    ck_assert_int_eq(run("cd '%s'/out && test \"$(ls -A | wc -l)\" = 1", top), 0);
+    ck_assert_int_eq(run("cd '%s'/out && cat e.t* >e.copy && (zstd -qdc e.copy 2>/dev/null || gzip -dc e.copy) | tar xf - 2>&1 | grep .; cd e && sha256sum --strict --quiet -c *manifest-sha256.txt", top), 0);
+    ck_assert_int_eq(run("cd '%s'/out/e && test $(ls eml/0-exim | wc -l) = 3 && grep -q '203.0.113.9' summary.txt && test $(wc -l <records.ndjson) = 3", top), 0);
+    ck_assert_int_eq(run("cd '%s'/out/e && printf 'From: sender@example.com\\r\\nSubject: hello you\\r\\n\\r\\nfirst\\r\\n' | cmp - eml/0-exim/" ID1 ".eml", top), 0);
+    ck_assert_int_eq(run("cd '%s'/out/e && tail -1 journal.ndjson | grep -q '\"source\":\"" CASE "\".*\"clock\":{\"synchronised\":'", top), 0);
+    ck_assert_int_eq(run("cd '%s'/out/e && cmp data/0-exim/input/" ID1 "-H ../../v/" CASE "/data/0-exim/input/" ID1 "-H", top), 0);
+    lq_vault_close(v);
+}
+END_TEST
+
+START_TEST(evidence_of_packed_case)
+{
+    struct lq_error err = { 0 };
+    struct lq_vault *v = make_vault("v");
+    struct lq_pack_opts opts = evidence(at("e.tar.zst"));
+    struct lq_case *c;
+
+    pack(v);
+    c = open_case(v, CASE);
+    ck_assert_msg(lq_pack(c, NULL, &opts, &err) == LQ_OK, "%s", err.text);
+    lq_case_close(c);
+    check_evidence(at("e.tar.zst"), 3);
+    /* The journal goes on. */
+    ck_assert_int_eq(run("cd '%s' && zstd -qdc e.tar.zst | tar xf - && head -1 e/journal.ndjson | grep -q created && tail -1 e/journal.ndjson | grep -q '\"packed\"'", top), 0);
+    lq_vault_close(v);
+}
+END_TEST
+
+static const struct { const char *output; int expect; } bad_outputs[] = {
+    { "out/e.zip", LQ_EINVAL }, { "out/e", LQ_EINVAL }, { "out/.tar.zst", LQ_EINVAL }, { "out/...tar.gz", LQ_EINVAL },
+    { "none/e.tar.zst", LQ_ENOENT }, { "out/there.tar.zst", LQ_EREFUSED }, { "out/link.tar.zst", LQ_EREFUSED },
+};
+
+START_TEST(bad_output)
+{
+    struct lq_error err = { 0 };
+    struct lq_vault *v = make_vault("v");
+    struct lq_case *c = sealed_case(v, "v", LQ_MOVED);
+    struct lq_pack_opts opts = evidence(at(bad_outputs[_i].output));
+
+    put(at("out/there.tar.zst"), "precious");
+    ck_assert_int_eq(symlink("nowhere", at("out/link.tar.zst")), 0);
+    ck_assert_int_eq(lq_pack(c, NULL, &opts, &err), bad_outputs[_i].expect);
+    ck_assert_str_eq(slurp(at("out/there.tar.zst")), "precious");
+    ck_assert_int_eq(run("test $(ls -A '%s'/out | wc -l) = 2", top), 0);
+    lq_case_close(c);
+    lq_vault_close(v);
+}
+END_TEST
+
+static struct lq_set *select_all(struct lq_queue *q)
+{
+    struct lq_scan_opts opts = { .size = sizeof(opts), .fields = LQ_FIELDS_ALL };
+    const struct lq_record *rec;
+    struct lq_error err = { 0 };
+    struct lq_set *set = NULL;
+    struct lq_scan *scan;
+
+    ck_assert_int_eq(lq_set_new(&set, &err), LQ_OK);
+    ck_assert_int_eq(lq_scan_begin(&scan, q, &opts, &err), LQ_OK);
+    while (lq_scan_next(scan, &rec, &err) == LQ_OK)
+        ck_assert_int_eq(lq_set_add(set, q, rec, &err), LQ_OK);
+    lq_scan_end(scan);
+    return set;
+}
+
+#define STATE_OF_SPOOL "(find spool -printf '%%p %%i %%s %%m %%T@ %%C@\\n'; find spool -type f -printf '%%p %%A@\\n') | sort"
+
+/* Straight from the queue, which stays exactly as it is. */
+START_TEST(evidence_of_queue)
+{
+    struct lq_error err = { 0 };
+    struct lq_queue *q = open_queue("exim", make_exim_spool("spool"));
+    struct lq_pack_opts opts = evidence(at("out/e.tar.zst"));
+    struct lq_set *set = select_all(q);
+
+    make_dirs(at("out"));
+    ck_assert_int_eq(run("cd '%s' && " STATE_OF_SPOOL " >before", top), 0);
+    ck_assert_msg(lq_pack(NULL, set, &opts, &err) == LQ_OK, "%s", err.text);
+    ck_assert_int_eq(run("cd '%s' && " STATE_OF_SPOOL " | diff before -", top), 0);
+    check_evidence(at("out/e.tar.zst"), 3);
+    ck_assert_int_eq(run("cd '%s'/out && test $(ls -A | wc -l) = 1 && zstd -qdc e.tar.zst | tar xf - && cmp e/data/0-exim/input/" ID2 "-D ../spool/input/" ID2 "-D", top), 0);
+    ck_assert_int_eq(run("cd '%s'/out/e && test $(ls eml/0-exim | wc -l) = 3 && grep -q 'Messages:  3' summary.txt && ! grep -q 'Not here' summary.txt", top), 0);
+    lq_set_free(set);
+    lq_queue_close(q);
+}
+END_TEST
+
+/* Meanwhile one was delivered, one moved to another directory, one is another message by now. */
+START_TEST(evidence_of_moving_queue)
+{
+    struct lq_error err = { 0 };
+    struct lq_queue *q;
+    struct lq_pack_opts opts = evidence(at("out/e.tar.zst"));
+    struct lq_set *set;
+
+    make_exim_spool("spool");
+    make_dirs(at("spool/input/U"));
+    q = open_queue("exim", at("spool"));
+    set = select_all(q);
+    make_dirs(at("out"));
+    ck_assert_int_eq(run("cd '%s'/spool/input && rm " ID1 "-? && mv " ID2 "-? U && cp " ID3 "-D x && mv x " ID3 "-D", top), 0);
+    ck_assert_msg(lq_pack(NULL, set, &opts, &err) == LQ_OK, "%s", err.text);
+    check_evidence(at("out/e.tar.zst"), 1);
+    ck_assert_int_eq(run("cd '%s'/out && zstd -qdc e.tar.zst | tar xf - && test -f e/data/0-exim/input/U/" ID2 "-H && grep -q 'Not here:  2 messages' e/summary.txt", top), 0);
+    lq_set_free(set);
+    lq_queue_close(q);
+}
+END_TEST
+
+/* What strangers wrote stays text. */
+START_TEST(hostile_summary)
+{
+    struct lq_error err = { 0 };
+    struct lq_queue *q;
+    struct lq_pack_opts opts = evidence(at("e.tar.zst"));
+    struct lq_set *set;
+
+    make_exim_spool("spool");
+    ck_assert_int_eq(run("cd '%s'/spool/input && sed -i 's/^019  Subject: hello you/017  Subject: \x1b[31m\\\\x/' " ID1 "-H", top), 0);
+    q = open_queue("exim", at("spool"));
+    set = select_all(q);
+    ck_assert_msg(lq_pack(NULL, set, &opts, &err) == LQ_OK, "%s", err.text);
+    ck_assert_int_eq(run("cd '%s' && zstd -qdc e.tar.zst | tar xf - && LC_ALL=C grep -vc '^[ -~]*$' e/summary.txt | grep -qx 0 && grep -qF '\\x1B[31m' e/summary.txt", top), 0);
+    lq_set_free(set);
+    lq_queue_close(q);
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("pack");
@@ -378,6 +552,12 @@ static Suite *suite(void)
     tcase_add_test(c, no_room);
     tcase_add_loop_test(c, hostile, 0, sizeof(archives) / sizeof(*archives));
     tcase_add_loop_test(c, truncated, 0, 16);
+    tcase_add_loop_test(c, evidence_of_case, 0, 3);
+    tcase_add_test(c, evidence_of_packed_case);
+    tcase_add_loop_test(c, bad_output, 0, sizeof(bad_outputs) / sizeof(*bad_outputs));
+    tcase_add_test(c, evidence_of_queue);
+    tcase_add_test(c, evidence_of_moving_queue);
+    tcase_add_test(c, hostile_summary);
     suite_add_tcase(s, c);
     return s;
 }

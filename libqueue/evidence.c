@@ -1,0 +1,595 @@
+/*
+ * Evidence packs: a case, or messages of live queues, as one archive for others to read and check. Queues are only read.
+ *
+ * The archive is a bag like a packed case (custody: copy) with more beside data/: eml/ (each message as it would be sent), summary.txt, and a
+ * journal that goes on with who packed it, on which host and by which clock. What the messages are is known at the end, so tag files come
+ * last. Messages of a live queue are first copied to a working directory beside the archive, some at a time (evidence_live.c), so that
+ * the raw files, the .eml and the record of one message are of one moment.
+ */
+#include "evidence.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/timex.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "json.h"
+#include "tree.h"
+
+enum { RECORDS_KEPT = 1 << 18, EML_KEPT = 16 << 20 };
+
+/* --- failures --- */
+
+int evidence_error(const struct evidence *e, const char *what, int error, struct lq_error *err)
+{
+    enum lq_status status = error == ENOSPC || error == EDQUOT ? LQ_ENOSPC : error == ENOMEM ? LQ_ENOMEM : LQ_EIO;
+
+    if (error == ESTALE)
+        return error_set(err, LQ_EIO, "%s: %s changed while it was packed", e->opts->output, what);
+    return error_set(err, status, "%s: %s%s%s", e->opts->output, what, *what ? ": " : "", strerror(error));
+}
+
+static int tar_failed(const struct evidence *e, int error, struct lq_error *err)
+{
+    return evidence_error(e, e->tar.why, error, err);
+}
+
+/* --- records --- */
+
+static int flush_records(struct evidence *e)
+{
+    int error = e->records.failed ? ENOMEM : file_write(e->records_fd, e->records.p, e->records.n);
+
+    e->records.n = 0;
+    return error;
+}
+
+int evidence_record(struct evidence *e, const struct lq_record *rec, struct lq_error *err)
+{
+    struct lq_str json;
+    int error, rc = lq_record_json(rec, LQ_FIELDS_ALL, &json, err);
+
+    if (rc != LQ_OK)
+        return rc;
+    buf_add(&e->records, json.p, json.n);
+    buf_add_char(&e->records, '\n');
+    summary_add(&e->summary, rec);
+    error = e->records.n > RECORDS_KEPT ? flush_records(e) : 0;
+    return error ? evidence_error(e, "records.ndjson", error, err) : LQ_OK;
+}
+
+/* --- eml/ --- */
+
+struct eml {
+    struct evidence *e;
+    uint64_t size;
+    bool again;                 /* too large to keep: written the second time */
+    int error;
+};
+
+static int take_eml(void *ctx, const void *p, size_t n)
+{
+    struct eml *m = ctx;
+
+    m->size += n;
+    if (m->again)
+        m->error = tar_piece(&m->e->tar, p, n);
+    else
+        buf_add(&m->e->eml, p, n);
+    return m->error;
+}
+
+/* "eml/0-exim/ID.eml"; ids that are not plain names, or come twice, get their number. */
+static void eml_path(struct evidence *e, size_t spool, const char *mta, struct lq_str id, char out[TREE_PATH])
+{
+    char name[256];
+    size_t n = 0;
+    bool plain = id.n > 0 && id.n < 200;
+
+    for (size_t i = 0; i < id.n && n < 200; i++) {
+        bool good = strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-", id.p[i]) && id.p[i];
+
+        plain = plain && good;
+        name[n++] = good ? id.p[i] : '_';
+    }
+    name[n] = '\0';
+    if (plain && strcmp(name, e->last_id) != 0)
+        snprintf(out, TREE_PATH, "eml/%zu-%s/%s.eml", spool, mta, name);
+    else
+        snprintf(out, TREE_PATH, "eml/%zu-%s/%s.%llu.eml", spool, mta, name, (unsigned long long)e->emls);
+    snprintf(e->last_id, sizeof(e->last_id), "%s", name);
+}
+
+static int write_large(struct evidence *e, struct lq_queue *q, const struct lq_record *rec, const char *path, const struct stat *st, uint64_t size,
+                       struct lq_error *err)
+{
+    struct eml m = { .e = e, .again = true };
+    int error = tar_open_file(&e->tar, path, st, size);
+
+    if (error == 0)
+        lq_message_eml(q, rec, take_eml, &m, err);
+    error = error ? error : m.error ? m.error : m.size != size ? ESTALE : tar_close_file(&e->tar, path);
+    return error ? evidence_error(e, path, error, err) : LQ_OK;
+}
+
+int evidence_eml(struct evidence *e, struct lq_queue *q, size_t spool, const struct lq_record *rec, struct lq_error *err)
+{
+    struct eml m = { .e = e };
+    struct stat st = { .st_mode = 0600 };
+    struct lq_error why;
+    char path[TREE_PATH];
+    int64_t when;
+    int rc, error;
+
+    e->eml.n = e->eml.lost = 0;
+    rc = lq_message_eml(q, rec, take_eml, &m, &why);
+    /* Of a damaged message there is as much as could be read; its record says what is wrong. */
+    if (rc != LQ_OK && rc != LQ_EINVAL)
+        return rc == LQ_ENOMEM ? error_memory(err) : LQ_OK;
+    e->emls++;
+    eml_path(e, spool, q->backend->name, lq_record_text(rec, LQ_QUEUE_ID), path);
+    if (lq_record_number(rec, LQ_ARRIVAL_TIME, &when))
+        st.st_mtim.tv_sec = (time_t)when;
+    if (e->eml.failed)
+        return error_memory(err);
+    if (e->eml.lost > 0)
+        return write_large(e, q, rec, path, &st, m.size, err);
+    error = tar_add(&e->tar, path, &st, e->eml.p ? e->eml.p : "", e->eml.n);
+    return error ? tar_failed(e, error, err) : LQ_OK;
+}
+
+/* --- who, where, by which clock --- */
+
+static void member_of_os(struct buf *b)
+{
+    FILE *f = fopen("/etc/os-release", "re");
+    char line[512];
+
+    while (f && fgets(line, sizeof(line), f)) {
+        if (strncmp(line, "PRETTY_NAME=", 12) == 0) {
+            char *p = line + 12;
+
+            p[strcspn(p, "\n")] = '\0';
+            if (*p == '"')
+                p++;
+            p[strcspn(p, "\"")] = '\0';
+            json_text(b, "os", p);
+        }
+    }
+    if (f)
+        fclose(f);
+}
+
+/* What the kernel knows of its clock: ntpd, chrony and timesyncd tell it there. */
+static void clock_facts(struct evidence *e)
+{
+    struct timex t = { 0 };
+
+    e->clock_known = adjtimex(&t) >= 0;
+    e->clock_synced = e->clock_known && !(t.status & STA_UNSYNC);
+    e->clock_offset_us = t.status & STA_NANO ? t.offset / 1000 : t.offset;
+    e->clock_error_us = t.maxerror;
+}
+
+static void write_facts(struct evidence *e, struct buf *b)
+{
+    const struct lq_pack_opts *o = e->opts;
+    struct utsname u;
+    time_t now = time(NULL);
+    struct tm tm;
+
+    json_text(b, "verb", "pack");
+    json_text(b, "why", o->why);
+    json_text(b, "command", o->command);
+    json_text(b, "reporter", o->reporter);
+    json_text(b, "source", e->c ? e->c->name : "live queue");
+    json_text(b, "software", "mqtools " MQ_VERSION);
+    job_who(b);
+    if (uname(&u) == 0) {
+        json_text(b, "kernel", u.release);
+        json_text(b, "machine", u.machine);
+    }
+    member_of_os(b);
+    if (localtime_r(&now, &tm)) {
+        json_text(b, "time_zone", tm.tm_zone);
+        json_number(b, "utc_offset_s", tm.tm_gmtoff);
+    }
+    if (!e->clock_known)
+        return;
+    buf_printf(b, ",\"clock\":{\"synchronised\":%s", e->clock_synced ? "true" : "false");
+    if (e->clock_synced) {
+        json_number(b, "offset_us", e->clock_offset_us);
+        json_number(b, "max_error_us", e->clock_error_us);
+    }
+    buf_add_char(b, '}');
+}
+
+/* The case's own journal, and one line more. */
+static int write_journal(struct evidence *e, struct lq_error *err)
+{
+    struct buf members = { 0 };
+    struct lq_case *c = e->c;
+    int error = c ? case_read_file(c, "journal.ndjson", &e->journal) : 0;
+
+    if (error)
+        return case_error(c, "journal.ndjson", error, err);
+    clock_facts(e);
+    write_facts(e, &members);
+    buf_add_char(&members, '\0');
+    if (members.failed || !case_chain(&e->journal, "packed", members.p, &e->bag.journal_lines, e->bag.journal_hash))
+        error = ENOMEM;
+    buf_done(&members);
+    return error ? error_memory(err) : LQ_OK;
+}
+
+/* --- summary.txt --- */
+
+static void line(struct buf *b, const char *name, const char *value)
+{
+    if (!value || !*value)
+        return;
+    buf_printf(b, "%-10s ", name);
+    summary_text(b, value, strlen(value));
+    buf_add_char(b, '\n');
+}
+
+static const char closing[] =
+    "\nWhat is in this archive\n"
+    "  data/                    the mail server's own queue files, byte for byte\n"
+    "  eml/                     each message as it would have been sent (RFC 5322)\n"
+    "  records.ndjson           the envelope, client and header of each message, one JSON object a line\n"
+    "  spools.ndjson            which server and directory each folder of data/ came from\n"
+    "  journal.ndjson           who did what to these files, and when; each line holds the SHA-256 of the one before\n"
+    "  bag-info.txt, bagit.txt  about this archive, which is a BagIt bag (RFC 8493)\n"
+    "  manifest-sha256.txt, tagmanifest-sha256.txt    SHA-256 of every file\n"
+    "\nHow to check it\n"
+    "  In the unpacked directory: sha256sum -c manifest-sha256.txt tagmanifest-sha256.txt\n"
+    "\nWhat can be relied on\n"
+    "  The client address, port and time of each record were observed by the receiving server itself on the\n"
+    "  connection. The envelope sender, the HELO name, and all header fields below the server's own Received line\n"
+    "  were given by the client and may be forged. An account is named only where the server checked a login.\n"
+    "  Queue files name sender and recipients: treat this archive as personal data.\n";
+
+static void write_summary(const struct evidence *e, struct buf *b)
+{
+    char now[TIME_TEXT];
+
+    job_time(now);
+    buf_add_str(b, "Evidence from a mail queue\n==========================\n\n");
+    line(b, "Prepared:", now);
+    line(b, "By:", e->opts->reporter);
+    line(b, "Why:", e->opts->why);
+    for (size_t i = 0; i < e->bag.spool_count; i++) {
+        line(b, "Host:", e->bag.spools[i].host ? e->bag.spools[i].host : "(not known)");
+        line(b, "Queue:", e->bag.spools[i].spool);
+        line(b, "Server:", e->bag.spools[i].mta);
+    }
+    if (e->c)
+        line(b, "Case:", e->c->name);
+    if (e->clock_known && e->clock_synced)
+        buf_printf(b, "Clock:     synchronised (NTP); at packing off by %ld us, at most %ld us\n", e->clock_offset_us, e->clock_error_us);
+    else
+        buf_add_str(b, "Clock:     not known to be synchronised when this was packed\n");
+    if (e->left)
+        buf_printf(b, "Not here:  %llu messages that left the queue, or kept changing, while they were copied\n", (unsigned long long)e->left);
+    summary_print(&e->summary, b);
+    buf_add_str(b, closing);
+}
+
+/* --- tag files --- */
+
+static int add_tag(struct evidence *e, const char *name, struct buf *b, struct lq_error *err)
+{
+    struct stat st = { .st_mode = 0600, .st_mtim.tv_sec = e->now };
+    int error = b->failed ? ENOMEM : tar_add(&e->tar, name, &st, b->p ? b->p : "", b->n);
+
+    return error ? evidence_error(e, name, error, err) : LQ_OK;
+}
+
+static int add_text(struct evidence *e, const char *name, void write(const struct evidence *, struct buf *), struct lq_error *err)
+{
+    struct buf b = { 0 };
+    int rc;
+
+    write(e, &b);
+    rc = add_tag(e, name, &b, err);
+    buf_done(&b);
+    return rc;
+}
+
+static void write_info(const struct evidence *e, struct buf *b)
+{
+    struct bag_sums sums = { e->tar.files, e->tar.bytes, e->summary.messages };
+
+    case_info_text(&e->bag, &sums, b);
+    if (e->c)
+        buf_printf(b, "Mqtools-Source-Case: %s\nMqtools-Source-Custody: %s\n", e->c->name, case_custody(e->c->info.custody));
+}
+
+static void write_spools(const struct evidence *e, struct buf *b)
+{
+    for (size_t i = 0; i < e->bag.spool_count; i++)
+        case_spool_line(&e->bag, i, NULL, b);
+}
+
+static void write_bagit(const struct evidence *e, struct buf *b)
+{
+    (void)e;
+    buf_add_str(b, case_bagit);
+}
+
+static int add_records(struct evidence *e, struct lq_error *err)
+{
+    struct stat st;
+    int error = flush_records(e);
+
+    if (error == 0 && (fstat(e->records_fd, &st) < 0 || lseek(e->records_fd, 0, SEEK_SET) < 0))
+        error = errno;
+    if (error == 0)
+        error = tar_add_fd(&e->tar, "records.ndjson", &st, e->records_fd);
+    return error ? evidence_error(e, "records.ndjson", error, err) : LQ_OK;
+}
+
+static int add_tags(struct evidence *e, struct lq_error *err)
+{
+    struct stat st = { .st_mode = 0600, .st_mtim.tv_sec = e->now };
+    int rc = add_text(e, "bag-info.txt", write_info, err), error;
+
+    if (rc == LQ_OK)
+        rc = add_text(e, "spools.ndjson", write_spools, err);
+    if (rc == LQ_OK)
+        rc = add_text(e, "bagit.txt", write_bagit, err);
+    if (rc == LQ_OK)
+        rc = add_text(e, "summary.txt", write_summary, err);
+    if (rc == LQ_OK)
+        rc = add_records(e, err);
+    if (rc == LQ_OK)
+        rc = add_tag(e, "journal.ndjson", &e->journal, err);
+    if (rc == LQ_OK)
+        rc = add_tag(e, "manifest-sha256.txt", &e->tar.manifest, err);
+    /* Of itself it says nothing, so it is written past the list that it is. */
+    error = rc == LQ_OK ? tar_add(&e->tar, "tagmanifest-sha256.txt", &st, e->tar.tags.p, e->tar.tags.n) : 0;
+    return error ? tar_failed(e, error, err) : rc;
+}
+
+/* --- from a case --- */
+
+static int add_data_file(void *ctx, const struct tree_file *f)
+{
+    char path[TREE_PATH + 8];
+
+    snprintf(path, sizeof(path), "data/%s", f->path);
+    return pack_file(ctx, f->dir, f->name, path);
+}
+
+static int scan_queue(struct evidence *e, struct lq_queue *q, size_t spool, struct lq_error *err)
+{
+    struct lq_scan_opts opts = { .size = sizeof(opts), .fields = LQ_FIELDS_ALL };
+    const struct lq_record *rec;
+    struct lq_scan *scan;
+    int rc = lq_scan_begin(&scan, q, &opts, err);
+
+    if (rc != LQ_OK)
+        return rc;
+    while ((rc = lq_scan_next(scan, &rec, err)) == LQ_OK) {
+        rc = evidence_record(e, rec, err);
+        if (rc == LQ_OK)
+            rc = evidence_eml(e, q, spool, rec, err);
+        if (rc != LQ_OK)
+            break;
+    }
+    lq_scan_end(scan);
+    return rc == LQ_END ? LQ_OK : rc;
+}
+
+static int pack_case(struct evidence *e, struct lq_error *err)
+{
+    struct lq_case *c = e->c;
+    int data, error, rc = LQ_OK;
+
+    for (size_t i = 0; rc == LQ_OK && i < c->spool_count; i++) {
+        struct lq_queue *q;
+
+        rc = lq_case_queue(&q, c, i, err);
+        if (rc == LQ_OK)
+            rc = evidence_spool(e, q, err);
+        if (rc == LQ_OK)
+            rc = scan_queue(e, q, i, err);
+    }
+    if (rc != LQ_OK)
+        return rc;
+    error = file_open_below(c->fd, "data", &data);
+    if (error == 0) {
+        error = tree_walk(data, NULL, add_data_file, &e->tar);
+        close(data);
+    }
+    return error ? tar_failed(e, error, err) : LQ_OK;
+}
+
+int evidence_spool(struct evidence *e, const struct lq_queue *q, struct lq_error *err)
+{
+    struct lq_case *b = &e->bag;
+    struct case_spool *more = realloc(b->spools, (b->spool_count + 1) * sizeof(*more)), *s;
+    struct stat st;
+
+    if (!more)
+        return error_memory(err);
+    b->spools = more;
+    s = &b->spools[b->spool_count++];
+    *s = (struct case_spool){ .fd = -1, .mta = strdup(q->backend->name), .spool = strdup(q->origin ? q->origin : q->root) };
+    s->host = q->host ? strdup(q->host) : NULL;
+    if (q->in_case)
+        s->dev = q->in_case->spools[q->case_spool].dev;
+    else if (fstat(q->fd, &st) == 0)
+        s->dev = st.st_dev;
+    if (!b->info.host)
+        b->info.host = s->host;
+    return s->mta && s->spool && (s->host || !q->host) ? LQ_OK : error_memory(err);
+}
+
+/* --- the archive's file --- */
+
+static const struct { const char *end; enum tar_kind kind; } kinds[] = {
+    { ".tar.zst", TAR_ZSTD }, { ".tar.gz", TAR_GZIP }, { ".tgz", TAR_GZIP },
+};
+
+/* Directory and name of the output, what it is, and the directory that is inside of it. */
+static int name_output(struct evidence *e, struct lq_error *err)
+{
+    const char *out = e->opts->output, *slash = out ? strrchr(out, '/') : NULL, *base = slash ? slash + 1 : out;
+    size_t n = base ? strlen(base) : 0;
+
+    for (size_t i = 0; base && i < sizeof(kinds) / sizeof(*kinds); i++) {
+        size_t k = strlen(kinds[i].end);
+
+        if (n > k && n - k < sizeof(e->top) && strcmp(base + n - k, kinds[i].end) == 0) {
+            e->base = base;
+            e->kind = kinds[i].kind;
+            memcpy(e->top, base, n - k);
+            e->top[n - k] = '\0';
+            e->dir_name = slash ? strndup(out, slash > out ? (size_t)(slash - out) : 1) : strdup(".");
+            if (!e->dir_name)
+                return error_memory(err);
+            return strcmp(e->top, ".") == 0 || strcmp(e->top, "..") == 0 ? error_set(err, LQ_EINVAL, "%s: not a name for an archive", out) : LQ_OK;
+        }
+    }
+    return error_set(err, LQ_EINVAL, "%s: the name must end in .tar.zst, .tar.gz or .tgz", out && *out ? out : "(no name)");
+}
+
+/* Its name goes at once, so that nothing of it can be left. */
+static int open_records(struct evidence *e)
+{
+    char name[NAME_MAX + 1];
+    int error;
+
+    snprintf(name, sizeof(name), ".%.200s.records", e->base);
+    error = file_create(e->dir, name, 0600, &e->records_fd);
+    if (error) {
+        e->records_fd = -1;
+        return error;
+    }
+    return file_remove(e->dir, name);
+}
+
+static int open_output(struct evidence *e, struct lq_error *err)
+{
+    enum file_result r = file_open_dir(AT_FDCWD, e->dir_name, &e->dir);
+    int error;
+
+    if (r != FILE_OK) {
+        e->dir = -1;
+        return error_set(err, r == FILE_GONE ? LQ_ENOENT : r == FILE_DENIED ? LQ_EACCES : LQ_EIO, "%s: directory %s: %s", e->opts->output, e->dir_name,
+                         file_result_text(r));
+    }
+    error = file_create(e->dir, e->base, 0600, &e->fd);
+    if (error == EEXIST)
+        return error_set(err, LQ_EREFUSED, "%s exists; nothing is overwritten", e->opts->output);
+    if (error) {
+        e->fd = -1;
+        return evidence_error(e, "", error, err);
+    }
+    error = open_records(e);
+    return error ? evidence_error(e, "records.ndjson", error, err) : LQ_OK;
+}
+
+static int finish_output(struct evidence *e, struct lq_error *err)
+{
+    int error = tar_end(&e->tar, e->hash);
+
+    if (error == 0)
+        error = file_sync(e->fd);
+    if (error == 0)
+        error = file_sync(e->dir);
+    return error ? tar_failed(e, error, err) : LQ_OK;
+}
+
+static void evidence_done(struct evidence *e, bool keep)
+{
+    if (e->tar_begun)
+        tar_done(&e->tar);
+    if (e->fd >= 0) {
+        close(e->fd);
+        if (!keep)
+            file_remove(e->dir, e->base);
+    }
+    if (e->records_fd >= 0)
+        close(e->records_fd);
+    if (e->dir >= 0)
+        close(e->dir);
+    for (size_t i = 0; i < e->bag.spool_count; i++) {
+        free(e->bag.spools[i].mta);
+        free(e->bag.spools[i].spool);
+        free(e->bag.spools[i].host);
+    }
+    free(e->bag.spools);
+    free(e->dir_name);
+    buf_done(&e->records);
+    buf_done(&e->eml);
+    buf_done(&e->journal);
+    summary_done(&e->summary);
+}
+
+static int write_all(struct evidence *e, const struct lq_set *set, struct lq_error *err)
+{
+    int error, rc;
+
+    e->tar_begun = true;
+    error = tar_begin(&e->tar, e->fd, e->kind, 0, e->top);
+    if (error)
+        return tar_failed(e, error, err);
+    rc = e->c ? pack_case(e, err) : evidence_live(e, set, err);
+    if (rc == LQ_OK)
+        rc = write_journal(e, err);
+    if (rc == LQ_OK)
+        rc = add_tags(e, err);
+    return rc == LQ_OK ? finish_output(e, err) : rc;
+}
+
+/* The case remembers that a copy left. One that is packed, or that somebody works on, cannot; the archive itself tells all the same. */
+static void note_copy(struct evidence *e)
+{
+    struct buf b = { 0 };
+
+    if (!e->c || !e->c->vault || e->c->info.packed)
+        return;
+    json_text(&b, "output", e->opts->output);
+    json_text(&b, "sha256", e->hash);
+    json_text(&b, "why", e->opts->why);
+    json_text(&b, "command", e->opts->command);
+    buf_add_char(&b, '\0');
+    if (!b.failed)
+        case_journal(e->c, "copied", b.p, NULL);
+    buf_done(&b);
+}
+
+int lq_pack(struct lq_case *c, const struct lq_set *set, const struct lq_pack_opts *opts, struct lq_error *err)
+{
+    struct evidence e = { .opts = opts, .c = c, .fd = -1, .dir = -1, .records_fd = -1, .now = time(NULL), .eml.limit = EML_KEPT };
+    int rc;
+
+    if (!opts || opts->size < sizeof(*opts) || !c == !set)
+        return error_set(err, LQ_EINVAL, "lq_pack: a case or a set, and lq_pack_opts.size");
+    rc = name_output(&e, err);
+    if (rc == LQ_OK && c && !c->info.packed)
+        rc = case_idle(c, err);
+    if (rc == LQ_OK)
+        rc = open_output(&e, err);
+    if (rc == LQ_OK) {
+        e.bag.name = e.top;
+        e.bag.info.custody = LQ_COPY;
+        e.bag.info.created = e.now;
+        e.bag.info.verb = "pack";
+        e.bag.info.why = opts->why;
+        e.bag.info.command = opts->command;
+        rc = write_all(&e, set, err);
+    }
+    if (rc == LQ_OK)
+        note_copy(&e);
+    evidence_done(&e, rc == LQ_OK);
+    return rc;
+}

@@ -1,0 +1,39 @@
+/* What evidence.c and evidence_live.c share. */
+#ifndef EVIDENCE_H
+#define EVIDENCE_H
+
+#include "pack.h"
+#include "set.h"
+#include "summary.h"
+
+struct evidence {
+    const struct lq_pack_opts *opts;
+    struct lq_case *c;              /* NULL: from live queues */
+    struct lq_case bag;             /* what the archive says of itself; only name, info, spools and journal_* are used */
+    struct tar tar;
+    bool tar_begun;
+    enum tar_kind kind;
+    char top[NAME_MAX + 1];         /* the directory in the archive */
+    const char *base;               /* the archive's name, in dir */
+    char *dir_name;
+    int dir, fd, records_fd;
+    struct buf records, eml, journal;
+    struct summary summary;
+    char last_id[256];
+    uint64_t emls, left;            /* left: messages of the set that are not here */
+    int64_t now;
+    bool clock_known, clock_synced;
+    long clock_offset_us, clock_error_us;
+    char hash[DIGEST_HEX + 1];      /* of the archive */
+};
+
+int evidence_error(const struct evidence *e, const char *what, int error, struct lq_error *err);
+/* A spool's line; its number is that of the call. */
+int evidence_spool(struct evidence *e, const struct lq_queue *q, struct lq_error *err);
+int evidence_record(struct evidence *e, const struct lq_record *rec, struct lq_error *err);
+/* The message of a scan of q, which nobody changes now. */
+int evidence_eml(struct evidence *e, struct lq_queue *q, size_t spool, const struct lq_record *rec, struct lq_error *err);
+/* evidence_live.c: the messages of a set. */
+int evidence_live(struct evidence *e, const struct lq_set *set, struct lq_error *err);
+
+#endif
