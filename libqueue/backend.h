@@ -164,6 +164,8 @@ struct lq_actor {
     bool one_file;              /* the key is the whole message; other parts are logs: they move after it, go before it (ids are reused) */
     bool sync_after_key;        /* removing: the key's directory is on disk before the next part goes (Sendmail delivers a qf without its df) */
 
+    /* Whether a claim's first part is the key: where the rest of a message can be claimed without it. NULL: it always is. */
+    bool (*is_key)(const struct piece *part);
     /* Who owns the queue and does the work; root where files have several owners. 0 or errno. */
     int (*owner)(const struct spool *sp, uid_t *uid, gid_t *gid);
     /*

@@ -613,6 +613,11 @@ static bool place(struct spool *sp, const struct piece *part, const char *dir_pa
     return true;
 }
 
+static bool is_key(const struct piece *part)
+{
+    return part->role == PART_HEADER;
+}
+
 static int lock_part(const struct piece *part, int fd)
 {
     return part->role == PART_DATA ? file_lock_range(fd, 0, (off_t)strlen(part->name) + 1) : 0;
@@ -678,6 +683,7 @@ const struct lq_actor exim_actor = {
     .hold_warning = hold_warning,
     .vacant = vacant,
     .place = place,
+    .is_key = is_key,
     .lock = lock_part,
     .prospect = prospect,
 };

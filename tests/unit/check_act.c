@@ -16,6 +16,54 @@ static const char *const mta_names[] = { "exim", "postfix", "sendmail" };
 
 static char spool_path[600], vault_path[600], other_top[64];
 
+/* --- calls that change something, counted: the process ends just before one of them, or just after it --- */
+
+#include <sys/syscall.h>
+
+static long calls_left = -1;
+
+static void tick(void)
+{
+    if (calls_left >= 0 && calls_left-- == 0)
+        _exit(99);
+}
+
+int renameat2(int from, const char *a, int to, const char *b, unsigned flags)
+{
+    int rc;
+
+    tick();
+    rc = (int)syscall(SYS_renameat2, from, a, to, b, flags);
+    tick();
+    return rc;
+}
+
+int linkat(int from, const char *a, int to, const char *b, int flags)
+{
+    int rc;
+
+    tick();
+    rc = (int)syscall(SYS_linkat, from, a, to, b, flags);
+    tick();
+    return rc;
+}
+
+int unlinkat(int dir, const char *name, int flags)
+{
+    int rc;
+
+    tick();
+    rc = (int)syscall(SYS_unlinkat, dir, name, flags);
+    tick();
+    return rc;
+}
+
+int fsync(int fd)
+{
+    tick();
+    return (int)syscall(SYS_fsync, fd);
+}
+
 /* --- spools --- */
 
 static void put_bytes(const char *path, const void *p, size_t n, mode_t mode)
@@ -148,11 +196,12 @@ static int age_file(const char *path, const struct stat *st, int type, struct FT
     return utimensat(AT_FDCWD, path, then, AT_SYMLINK_NOFOLLOW);
 }
 
-static void make_spool(enum mta mta, unsigned n)
+static void make_spool_below(enum mta mta, unsigned n, const char *where)
 {
     static void (*const make[])(unsigned) = { make_exim, make_postfix, make_sendmail };
 
-    make_top();
+    snprintf(top, sizeof(top), "%s/mqtools-act-XXXXXX", where);
+    ck_assert_ptr_nonnull(mkdtemp(top));
     snprintf(spool_path, sizeof(spool_path), "%s/spool", top);
     snprintf(vault_path, sizeof(vault_path), "%s/vault", top);
     make_dirs(spool_path);
@@ -160,12 +209,17 @@ static void make_spool(enum mta mta, unsigned n)
     nftw(spool_path, age_file, 16, FTW_PHYS);
 }
 
+static void make_spool(enum mta mta, unsigned n)
+{
+    make_spool_below(mta, n, "/tmp");
+}
+
 /* The vault goes to another file system. */
-static void vault_elsewhere(void)
+static void vault_elsewhere(const char *where)
 {
     struct stat here, there_st;
 
-    strcpy(other_top, "/dev/shm/mqtools-act-XXXXXX");
+    snprintf(other_top, sizeof(other_top), "%s/mqtools-act-XXXXXX", where);
     ck_assert_ptr_nonnull(mkdtemp(other_top));
     ck_assert(stat(top, &here) == 0 && stat(other_top, &there_st) == 0);
     ck_assert_msg(here.st_dev != there_st.st_dev, "/tmp and /dev/shm are one file system: this test needs two");
@@ -353,7 +407,7 @@ static void take_and_restore(enum mta mta, bool elsewhere)
 
     make_spool(mta, MESSAGES);
     if (elsewhere)
-        vault_elsewhere();
+        vault_elsewhere("/dev/shm");
     before = draw_tree(spool_path);
     text = run_queue(mta, (struct lq_job_opts){ .verb = LQ_TAKE }, &dir);
     assert_all(text, " done");
@@ -646,6 +700,128 @@ START_TEST(busy_is_skipped)
 }
 END_TEST
 
+/* --- killed, and recovered --- */
+
+static char *recover_all(void)
+{
+    struct lq_vault *v;
+    int rc;
+
+    findings[0] = '\0';
+    if (lq_vault_open(&v, vault_path, &err) != LQ_OK)
+        return strdup("no vault");
+    rc = lq_vault_recover(v, find_out, NULL, &err);
+    ck_assert_msg(rc == LQ_OK, "%s", err.text);
+    lq_vault_close(v);
+    return strdup(findings);
+}
+
+/* The only case of the vault, or NULL; the caller's. */
+static char *only_case(void)
+{
+    struct lq_vault *v;
+    char **names, *dir = NULL;
+    size_t n;
+
+    if (lq_vault_open(&v, vault_path, &err) != LQ_OK)
+        return NULL;
+    ck_assert_msg(lq_vault_cases(v, &names, &n, &err) == LQ_OK, "%s", err.text);
+    ck_assert_uint_le(n, 1);
+    if (n == 1)
+        ck_assert_int_gt(asprintf(&dir, "%s/%s", vault_path, names[0]), 0);
+    lq_names_free(names, n);
+    lq_vault_close(v);
+    return dir;
+}
+
+static bool killed_at(long call, enum mta mta, struct lq_job_opts opts, const char *dir)
+{
+    pid_t pid = fork();
+    int status;
+
+    if (pid == 0) {
+        calls_left = call;
+        free(dir ? run_case(dir, opts) : run_queue(mta, opts, NULL));
+        _exit(0);
+    }
+    ck_assert(waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+    ck_assert_msg(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 99, "%d", WEXITSTATUS(status));
+    return WEXITSTATUS(status) == 99;
+}
+
+/* Recovery itself is killed, too, and then done to the end. */
+static void recover_hard(void)
+{
+    for (long call = 0;; call++) {
+        pid_t pid = fork();
+        int status;
+
+        if (pid == 0) {
+            calls_left = call;
+            free(recover_all());
+            _exit(0);
+        }
+        ck_assert(waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+        if (WEXITSTATUS(status) == 0)
+            return;
+        call += 1 + call / 2;
+    }
+}
+
+/* Wherever it is killed: recovered and put back, the queue is what it was. */
+static void kill_everywhere(enum mta mta, bool elsewhere, struct lq_job_opts opts, bool restoring)
+{
+    bool killed = true;
+
+    for (long call = 0; killed; call++) {
+        char *before, *after, *dir = NULL, *text;
+
+        /* Where syncing costs nothing. */
+        make_spool_below(mta, 2, "/dev/shm");
+        if (elsewhere)
+            vault_elsewhere("/tmp");
+        before = draw_tree(spool_path);
+        if (restoring)
+            free(run_queue(mta, opts, &dir));
+        killed = killed_at(call, mta, opts, dir);
+        free(dir);
+        if (call % 3 == 0)
+            recover_hard();
+        text = recover_all();
+        dir = only_case();
+        after = draw_tree(spool_path);
+        if (dir) {
+            size_t left = messages_left(mta);
+            char *back;
+
+            free(after);
+            back = run_case(dir, (struct lq_job_opts){ 0 });
+            ck_assert_msg(restoring || count_words(back, " done") + left == 2, "call %ld: %zu left, %s\n%s", call, left, back, text);
+            ck_assert_msg(!strstr(back, "skipped") || restoring, "call %ld: %s", call, back);
+            free(back);
+            after = draw_tree(spool_path);
+        }
+        ck_assert_msg(strcmp(before, after) == 0, "call %ld\n%s\n--- before\n%s\n--- after\n%s", call, text, before, after);
+        free(before);
+        free(after);
+        free(text);
+        free(dir);
+        clean();
+    }
+}
+
+START_TEST(killed_taking)
+{
+    kill_everywhere((enum mta)(_i / 2), _i % 2, (struct lq_job_opts){ .verb = LQ_TAKE }, false);
+}
+END_TEST
+
+START_TEST(killed_restoring)
+{
+    kill_everywhere((enum mta)(_i / 2), _i % 2, (struct lq_job_opts){ .verb = LQ_TAKE }, true);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("act");
@@ -664,6 +840,11 @@ int main(void)
     tcase_add_loop_test(t, touched_is_taken, 0, MTAS);
     tcase_add_loop_test(t, reused_is_skipped, 0, MTAS);
     tcase_add_loop_test(t, busy_is_skipped, 0, MTAS);
+    suite_add_tcase(s, t);
+    t = tcase_create("killed");
+    tcase_set_timeout(t, 300);
+    tcase_add_loop_test(t, killed_taking, 0, 2 * MTAS);
+    tcase_add_loop_test(t, killed_restoring, 0, 2 * MTAS);
     suite_add_tcase(s, t);
     r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
