@@ -208,6 +208,13 @@ def odd_things(vault):
     return odd
 
 
+def inherit_group(spool):
+    """As Debian makes Sendmail's queues. Only so can a body's link to a foreign file be told from one that envelopes share."""
+    for top, dirs, _ in os.walk(spool):
+        for path in [top] + [os.path.join(top, name) for name in dirs]:
+            os.chmod(path, 0o2750)
+
+
 def act(build, mta, spool, vault, log, turn):
     common = ["--spool", spool, "--mta", mta, "--vault", vault]
     case = newest_case(vault)
@@ -271,6 +278,8 @@ def one(mta, build, seconds, totals, elsewhere):
             for name in dirs + names:
                 os.chown(os.path.join(top, name), OWNER, OWNER, follow_symlinks=False)
         os.chown(spool, OWNER, OWNER)
+        if mta == "sendmail":
+            inherit_group(spool)
         before = snapshot(outside)
         log, codes = [], []
         pid = start_neighbour(spool, outside, seconds)
