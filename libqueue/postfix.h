@@ -59,6 +59,7 @@ struct postfix_file {
     bool receiving;         /* not ready yet: what is missing is still to come, nothing is damage */
     bool user_file;         /* written by a local user through postdrop */
     bool use_client;        /* what it says about clients is asked for, and believed */
+    unsigned attrs_wanted;  /* 1 << enum postfix_attr */
     bool same_client;       /* the attributes log_client_… and client_… tell about one client */
     bool sizes_seen, time_seen;
     unsigned size_count;    /* fields of the C record; 0: none, or not understood */
