@@ -55,16 +55,21 @@ static char place_char(unsigned place)
     return (char)(place < 10 ? '0' + place : place < 36 ? 'A' + (place - 10) : 'a' + (place - 36));
 }
 
+static bool are_digits(const char *s, size_t n)
+{
+    while (n > 0 && digit((unsigned char)*s) >= 0) {
+        s++;
+        n--;
+    }
+    return n == 0;
+}
+
 static bool is_id(const char *s, size_t n)
 {
     size_t second = n == ID_OLD ? 13 : 18;
 
-    if (n != ID_OLD && n != ID_NEW)
-        return false;
-    for (size_t i = 0; i < n; i++)
-        if (i == 6 || i == second ? s[i] != '-' : digit((unsigned char)s[i]) < 0)
-            return false;
-    return true;
+    return (n == ID_OLD || n == ID_NEW) && s[6] == '-' && s[second] == '-' && are_digits(s, 6) &&
+           are_digits(s + 7, second - 7) && are_digits(s + second + 1, n - second - 1);
 }
 
 /* The first part of an id is when reception began, in seconds (base 62: ids of a case-insensitive file system mislead). */
@@ -669,7 +674,8 @@ static void read_data(struct reading *rd, const struct entry *key)
         record_broken(r, SEC_SIZE);
         return;
     }
-    record_set_identity(r, st.st_dev, st.st_ino);
+    if (rd->want & LQ_FIELD_BIT(LQ_IDENTITY))
+        record_set_identity(r, st.st_dev, st.st_ino);
     if (spool_locked(rd->spool, st.st_dev, st.st_ino))
         record_set_state(r, STATE_ACTIVE);
     if (st.st_size < before) {
