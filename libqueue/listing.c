@@ -4,6 +4,7 @@
  * Knows directories, names, locks and troubles; opens no message. The order made here is the order of all output.
  */
 #include <dirent.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -193,9 +194,8 @@ static uint64_t eight(const char *p, size_t n)
 {
     uint64_t v = 0;
 
-    for (size_t i = 0; i < 8; i++)
-        v = v << 8 | (i < n ? (unsigned char)p[i] : 0);
-    return v;
+    memcpy(&v, p, n < sizeof(v) ? n : sizeof(v));
+    return be64toh(v);
 }
 
 static int by_entry(const struct entry *a, const struct entry *b, const struct spool_dir *dirs)
