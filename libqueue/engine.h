@@ -23,6 +23,8 @@ struct listing;
  * out are passed over: a few ids of a full queue need no memory and no sorting.
  */
 int listing_begin(struct spool *sp, struct lq_queue *q, unsigned sections, const struct lq_filter *filter, struct lq_error *err);
+/* Keep what the filter does not rule out, and name logs for it if sections ask for them, without listing directories again. */
+int listing_narrow(struct spool *sp, unsigned sections, const struct lq_filter *filter, struct lq_error *err);
 void listing_end(struct spool *sp);
 size_t listing_count(const struct spool *sp);
 const struct ref *listing_ref(const struct spool *sp, size_t i);

@@ -410,6 +410,35 @@ static void sort_entries(struct spool *sp, struct entry *e, size_t n)
     }
 }
 
+static void list_log_in(struct spool *sp, const struct entry *e, const char *path, unsigned place)
+{
+    unsigned tag = (tag_of(sp, e) & ~(63u << TAG_PLACE_SHIFT)) | TAG_LOG | place << TAG_PLACE_SHIFT;
+    char name[ID_NEW + 1] = "";
+    struct stat st;
+    size_t dir;
+
+    memcpy(name, e->id, e->id_len);
+    if (spool_find_dir(sp, path, sp->dirs[e->dir].queue_name, tag, &dir) == FILE_OK &&
+        file_stat(sp->dirs[dir].fd, name, &st) != FILE_GONE)
+        listing_add(sp, dir, name, 0, e->id_len, PART_LOG);
+}
+
+/* In the msglog beside this input, and below it in the directory of the id's sixth character. */
+static void list_logs(struct spool *sp, const struct entry *e)
+{
+    enum { INPUT = sizeof("input") - 1 };
+    const char *in = sp->dirs[e->dir].path;
+    int prefix = (int)(strlen(in) - (place_of(sp, e) == PLACE_BASE ? 0 : 2) - INPUT);
+    char path[300];
+
+    if (part_of(e) != PART_HEADER)
+        return;
+    snprintf(path, sizeof(path), "%.*smsglog", prefix, in);
+    list_log_in(sp, e, path, PLACE_BASE);
+    snprintf(path, sizeof(path), "%.*smsglog/%c", prefix, in, e->id[5]);
+    list_log_in(sp, e, path, (unsigned)digit((unsigned char)e->id[5]));
+}
+
 static unsigned lowest(uint64_t places)
 {
     return places ? (unsigned)__builtin_ctzll(places) : PLACE_NONE;
@@ -829,6 +858,7 @@ const struct lq_backend exim_backend = {
     .usual_dirs = usual_dirs,
     .detect = detect,
     .list = list,
+    .list_logs = list_logs,
     .group = group,
     .read = read_sections,
     .again = again,

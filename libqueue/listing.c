@@ -44,6 +44,7 @@ struct listing {
     char *troubles[TROUBLES_MAX];
     uint64_t trouble_count;
     const struct lq_filter *filter;     /* NULL: every name counts */
+    unsigned sections;          /* what the names are for: with logs or without */
     bool failed;                /* out of memory while listing */
 };
 
@@ -130,6 +131,17 @@ enum file_result spool_add_dir(struct spool *sp, const char *path, const char *q
     *index = sp->dir_count;
     sp->dirs[sp->dir_count++] = dir;
     return FILE_OK;
+}
+
+enum file_result spool_find_dir(struct spool *sp, const char *path, const char *queue_name, unsigned tag, size_t *index)
+{
+    for (size_t i = 0; i < sp->dir_count; i++) {
+        if (sp->dirs[i].tag == tag && strcmp(sp->dirs[i].path, path) == 0) {
+            *index = i;
+            return FILE_OK;
+        }
+    }
+    return spool_add_dir(sp, path, queue_name, tag, index);
 }
 
 static char *keep_name(struct listing *l, const char *name, size_t len)
@@ -388,6 +400,7 @@ int listing_begin(struct spool *sp, struct lq_queue *q, unsigned sections, const
         return error_memory(err);
     pthread_mutex_init(&sp->listing->mutex, NULL);
     sp->listing->filter = filter;
+    sp->listing->sections = sections;
     rc = sp->backend->open ? sp->backend->open(sp, err) : LQ_OK;
     if (rc == LQ_OK)
         rc = sp->backend->list(sp, sections, err);
@@ -405,6 +418,28 @@ int listing_begin(struct spool *sp, struct lq_queue *q, unsigned sections, const
     if (rc != LQ_OK)
         listing_end(sp);
     return rc;
+}
+
+int listing_narrow(struct spool *sp, unsigned sections, const struct lq_filter *filter, struct lq_error *err)
+{
+    struct listing *l = sp->listing;
+    size_t kept = 0;
+
+    l->filter = filter;
+    for (size_t i = 0; i < l->count; i++)
+        if (!filter || filter_may_have(filter, l->entries[i].id, l->entries[i].id_len))
+            l->entries[kept++] = l->entries[i];
+    l->count = kept;
+    for (size_t i = 0; i < kept && sections & ~l->sections & SEC_LOG && sp->backend->list_logs; i++) {
+        struct entry e = l->entries[i];     /* which may move */
+
+        sp->backend->list_logs(sp, &e);
+    }
+    l->sections |= sections;
+    free(l->refs);
+    l->refs = NULL;
+    l->ref_count = 0;
+    return l->failed || sort(sp) < 0 || group(sp) < 0 ? error_memory(err) : LQ_OK;
 }
 
 void listing_end(struct spool *sp)
