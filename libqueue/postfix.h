@@ -44,7 +44,8 @@ enum postfix_attr {
     PEER_ADDRESS, PEER_PORT, PEER_NAME, PEER_HELO, PEER_PROTOCOL,
     REVERSE_NAME, SASL_USER, SASL_METHOD,
     ATTR_KEPT,
-    CREATE_TIME = ATTR_KEPT, DSN_ORIG_RCPT
+    CREATE_TIME = ATTR_KEPT, DSN_ORIG_RCPT,
+    ATTRS
 };
 
 /* The C record: data size, data offset, recipients, flags, content length, sendopts. */

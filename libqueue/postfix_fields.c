@@ -27,7 +27,7 @@ static unsigned attrs_wanted(uint64_t want)
     const uint64_t few = LQ_FIELD_BIT(LQ_CLIENT_ADDRESS) | LQ_FIELD_BIT(LQ_AUTH_USER);
 
     if (want & client_mask & ~few)
-        return ~0u;
+        return (1u << ATTRS) - 1;
     return 1u << LOG_ADDRESS | 1u << PEER_ADDRESS | 1u << SASL_USER | 1u << CREATE_TIME | 1u << DSN_ORIG_RCPT;
 }
 

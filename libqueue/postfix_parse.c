@@ -58,7 +58,7 @@ static const struct attr_info {
 #undef NAME
 };
 
-enum { ATTRS = sizeof(attrs) / sizeof(attrs[0]) };
+_Static_assert(sizeof(attrs) / sizeof(attrs[0]) == ATTRS, "one row each");
 
 /* --- the parser's state --- */
 
@@ -151,7 +151,11 @@ static bool needs_no_quotes(struct bytes a)
     for (size_t i = 0; i < a.n; i++) {
         unsigned char kind = plain[a.p[i]];
 
-        if (kind == 0 || (kind > 1 && before > 1))
+        if (kind == 1) {
+            before = 1;
+            continue;
+        }
+        if (kind == 0 || before > 1)
             return false;
         ats += kind == 3;
         before = kind;
@@ -306,8 +310,10 @@ static void read_attr(struct parse *p, const struct item *it)
         record_broken(p->rec, SEC_CONTROL);
         return;
     }
-    for (size_t i = 0; i < ATTRS; i++) {
-        if (!(p->file->attrs_wanted >> i & 1) || !bytes_eq(name, attrs[i].name))
+    for (unsigned left = p->file->attrs_wanted; left; left &= left - 1) {
+        int i = __builtin_ctz(left);
+
+        if (!bytes_eq(name, attrs[i].name))
             continue;
         if (!attrs[i].client || p->file->use_client)
             use_attr(p, (enum postfix_attr)i, bytes_trim(bytes_skip(it->data, eq + 1)));

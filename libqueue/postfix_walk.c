@@ -73,17 +73,13 @@ static bool take_short(struct walk *w, struct item *it)
     return true;
 }
 
-enum step postfix_walk_item(struct walk *w, struct item *it, bool with_data)
+static __attribute__((noinline)) enum step take_long(struct walk *w, struct item *it, bool with_data)
 {
-    enum step step;
-    size_t view;
+    enum step step = read_head(w, it);
+    size_t view = it->len < SOURCE_VIEW_MAX ? (size_t)it->len : SOURCE_VIEW_MAX;
 
-    if (take_short(w, it))
-        return w->consumed > w->src->size ? STEP_LOOP : STEP_ITEM;
-    step = read_head(w, it);
     if (step != STEP_ITEM)
         return step;
-    view = it->len < SOURCE_VIEW_MAX ? (size_t)it->len : SOURCE_VIEW_MAX;
     if (it->len > w->src->size - it->data_at)
         return STEP_CUT;
     if (with_data && it->data.n < view) {
@@ -94,6 +90,13 @@ enum step postfix_walk_item(struct walk *w, struct item *it, bool with_data)
     it->data.n = view;
     w->at = it->data_at + it->len;
     w->consumed += w->at - it->at;
+    return w->consumed > w->src->size ? STEP_LOOP : STEP_ITEM;
+}
+
+enum step postfix_walk_item(struct walk *w, struct item *it, bool with_data)
+{
+    if (!take_short(w, it))
+        return take_long(w, it, with_data);
     return w->consumed > w->src->size ? STEP_LOOP : STEP_ITEM;
 }
 
