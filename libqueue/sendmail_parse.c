@@ -16,9 +16,6 @@
 #include "reason.h"
 
 #define FIELD(name) LQ_FIELD_BIT(LQ_##name)
-#define WANT_HEADERS                                                                               \
-    (FIELD(SUBJECT) | FIELD(FROM) | FIELD(TO) | FIELD(MESSAGE_ID) | FIELD(DATE) |                  \
-     FIELD(RECEIVED) | FIELD(DATA_SIZE))
 #define WANT_LIST (FIELD(RECIPIENTS) | FIELD(RECIPIENT))
 #define WANT_REASON (FIELD(REASON) | FIELD(REASON_CLASS))
 #define WANT_MACROS                                                                                \
@@ -701,6 +698,17 @@ static bool for_final_delivery(struct bytes condition)
     return condition.n == 1 && condition.p[0] == 'P';
 }
 
+/* Whether somebody will look at this header, or at all of them. Who asks for subjects alone saves copying the others. */
+static bool header_wanted(const struct parse *p, struct bytes name)
+{
+    if (p->in->want == 0 || wanted(p, FIELD(RECEIVED) | FIELD(DATA_SIZE) | FIELD(PROBLEMS)))
+        return true;
+    for (size_t i = 0; i < SINGLE_COUNT; i++)
+        if (wanted(p, LQ_FIELD_BIT(singles[i].field)) && bytes_ieq(name, bytes_from(singles[i].name, singles[i].len)))
+            return true;
+    return false;
+}
+
 static void take_header(struct parse *p, struct bytes v)
 {
     struct bytes rest = bytes_skip(v, 1), name;
@@ -722,7 +730,7 @@ static void take_header(struct parse *p, struct bytes v)
         return;
     }
     name = bytes_trim(bytes_from(v.p, n));
-    if ((p->in->want != 0 && !wanted(p, WANT_HEADERS)) || bytes_ieq(name, BYTES("Full-Name")) ||
+    if (!header_wanted(p, name) || bytes_ieq(name, BYTES("Full-Name")) ||
         (flag_letter(p, 'b') && bytes_ieq(name, BYTES("Bcc"))))
         return;
     add_decoded(p, v);
