@@ -52,9 +52,23 @@ static void sip_round(uint64_t v[4])
     v[2] = rotate(v[2], 32);
 }
 
-static unsigned char folded(unsigned char c, bool fold)
+/* Eight bytes at a time: a key is hashed for each table and message. */
+static uint64_t eight_of(const char *p, size_t n)
 {
-    return fold && c >= 'A' && c <= 'Z' ? c | 0x20 : c;
+    uint64_t word = 0;
+
+    memcpy(&word, p, n < sizeof(word) ? n : sizeof(word));
+    return word;
+}
+
+/* A to Z in each of the eight bytes become a to z: the bytes of seven bits that are at least 'A', but not above 'Z'. */
+static uint64_t folded(uint64_t word)
+{
+    const uint64_t each = UINT64_C(0x0101010101010101);
+    uint64_t low = word & 0x7f * each;
+    uint64_t upper = (low + (0x80 - 'A') * each) & ~(low + (0x7f - 'Z') * each) & ~word & 0x80 * each;
+
+    return word | upper >> 2;
 }
 
 static void sip_word(uint64_t v[4], uint64_t word)
@@ -66,8 +80,8 @@ static void sip_word(uint64_t v[4], uint64_t word)
 
 static uint64_t hash_text(const char *p, size_t n, bool fold)
 {
-    const unsigned char *s = (const unsigned char *)p;
-    uint64_t v[4], word = 0;
+    uint64_t v[4], word;
+    size_t i = 0;
 
     if (!seed[0])
         make_seed();
@@ -75,16 +89,14 @@ static uint64_t hash_text(const char *p, size_t n, bool fold)
     v[1] = seed[1] ^ UINT64_C(0x646f72616e646f6d);
     v[2] = seed[0] ^ UINT64_C(0x6c7967656e657261);
     v[3] = seed[1] ^ UINT64_C(0x7465646279746573);
-    for (size_t i = 0; i < n; i++) {
-        word |= (uint64_t)folded(s[i], fold) << (i % 8 * 8);
-        if (i % 8 == 7) {
-            sip_word(v, word);
-            word = 0;
-        }
+    for (; n - i >= 8; i += 8) {
+        word = eight_of(p + i, 8);
+        sip_word(v, fold ? folded(word) : word);
     }
-    sip_word(v, word | (uint64_t)n << 56);
+    word = eight_of(p + i, n - i);
+    sip_word(v, (fold ? folded(word) : word) | (uint64_t)n << 56);
     v[2] ^= 0xff;
-    for (int i = 0; i < 3; i++)
+    for (int k = 0; k < 3; k++)
         sip_round(v);
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
@@ -164,6 +176,16 @@ bool count_cut(const struct counted *e)
     return e->length > TEXT_KEPT;
 }
 
+static bool same_folded(const char *a, const char *b, size_t n)
+{
+    size_t i = 0;
+
+    for (; n - i >= 8; i += 8)
+        if (folded(eight_of(a + i, 8)) != folded(eight_of(b + i, 8)))
+            return false;
+    return folded(eight_of(a + i, n - i)) == folded(eight_of(b + i, n - i));
+}
+
 static bool same(const struct counter *c, const struct counted *e, uint64_t hash, const char *p, size_t n)
 {
     size_t kept = count_kept(e);
@@ -172,12 +194,7 @@ static bool same(const struct counter *c, const struct counted *e, uint64_t hash
         return false;
     if (!e->text)
         return true;        /* not kept: 64 bits are enough to tell what is not shown */
-    if (!c->fold)
-        return memcmp(e->text, p, kept) == 0;
-    for (size_t i = 0; i < kept; i++)
-        if (folded((unsigned char)e->text[i], true) != folded((unsigned char)p[i], true))
-            return false;
-    return true;
+    return memcmp(e->text, p, kept) == 0 || (c->fold && same_folded(e->text, p, kept));
 }
 
 uint32_t count_key(struct counter *c, const char *p, size_t n)

@@ -67,6 +67,7 @@ struct stat_run {
     struct queue_sum {
         uint64_t messages, bytes;
     } *queues;
+    struct lq_scan **scans;         /* of the queues, for reasons; NULL: could not be listed */
     bool keys_need_now;
     struct tally by_keys, by_state, by_top[TOP_COUNT];
     uint64_t recently[RECENT];
@@ -243,7 +244,7 @@ static void count_messages(struct stat_run *s)
 {
     const struct lq_record *rec;
 
-    s->walk = (struct walk){ .sel = &s->sel, .filter = s->sel.filter, .fields = fields_wanted(s) };
+    s->walk = (struct walk){ .sel = &s->sel, .filter = s->sel.filter, .fields = fields_wanted(s), .kept = s->scans };
     while (walk_next(&s->walk, &rec) == LQ_OK)
         count_message(s, rec);
     walk_end(&s->walk);
@@ -276,18 +277,19 @@ static void read_reasons_of(struct stat_run *s, size_t queue)
         .threads = (unsigned)s->sel.threads,
     };
     const struct lq_record *rec;
-    struct lq_scan *scan;
+    struct lq_scan *scan = s->scans[queue];
     struct lq_error err;
 
-    if (!lq_filter_empty(filter) && lq_scan_begin(&scan, s->sel.queues[queue].queue, &opts, &err) == LQ_OK) {
+    if (scan && !lq_filter_empty(filter) && lq_scan_again(scan, &opts, &err) == LQ_OK) {
         while (lq_scan_next(scan, &rec, &err) == LQ_OK) {
             struct sighting seen = sighting_of(s, rec);
 
             seen.message = (uint32_t)++s->sampled;
             tally_add(t, rec, 0, &seen);
         }
-        lq_scan_end(scan);
     }
+    lq_scan_end(scan);
+    s->scans[queue] = NULL;
     lq_filter_free(filter);
 }
 
@@ -783,7 +785,8 @@ static bool run(struct stat_run *s)
     if (!prepare(s) || !select_open(&s->sel))
         return false;
     s->queues = calloc(s->sel.queue_count, sizeof(*s->queues));
-    if (!s->queues)
+    s->scans = s->by ? NULL : calloc(s->sel.queue_count, sizeof(struct lq_scan *));
+    if (!s->queues || (!s->scans && !s->by))
         report_no_memory();
     s->suspects.selected = !lq_filter_empty(s->sel.filter);
     count_messages(s);
@@ -806,6 +809,9 @@ static void finish(struct stat_run *s)
     suspect_done(&s->suspects);
     for (size_t i = 0; i < s->sample.n; i++)
         free(s->sample.list[i].id);
+    for (size_t i = 0; s->scans && i < s->sel.queue_count; i++)
+        lq_scan_end(s->scans[i]);
+    free(s->scans);
     free(s->queues);
     select_end(&s->sel);
 }

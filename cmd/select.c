@@ -383,7 +383,10 @@ static void end_scan(struct walk *w)
     w->undecided += stats.undecided;
     for (size_t i = 0; !w->quiet && (sentence = lq_scan_trouble(w->scan, i)); i++)
         report(REPORT_UNREADABLE, "%s", sentence);
-    lq_scan_end(w->scan);
+    if (w->kept)
+        w->kept[w->index] = w->scan;
+    else
+        lq_scan_end(w->scan);
     w->scan = NULL;
     w->index++;
 }

@@ -104,6 +104,7 @@ struct walk {
 
     size_t index;                       /* the queue of the current record: sel->queues[index] */
     struct lq_scan *scan;
+    struct lq_scan **kept;              /* one a queue, for the caller to end: the scans that came to their end; NULL: they are ended */
     uint64_t selected, vanished, undecided;
     size_t failed;                      /* queues that could not be listed at all */
 };

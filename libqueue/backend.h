@@ -73,6 +73,8 @@ enum file_result spool_add_dir(struct spool *sp, const char *path, const char *q
  */
 #define SPOOL_TAG_NONE UINT_MAX
 int spool_dir(struct spool *sp, const char *path, size_t *index);
+/* The number of a directory that may have been added before, else as spool_add_dir(). */
+enum file_result spool_find_dir(struct spool *sp, const char *path, const char *queue_name, unsigned tag, size_t *index);
 /* Name one file; id points into name. Ids of 1..255 bytes. False without memory. */
 bool listing_add(struct spool *sp, size_t dir, const char *name, size_t id_at, size_t id_len, uint8_t role);
 /* Say that something of the spool could not be read (a directory, a file that no message owns). */
@@ -220,6 +222,11 @@ struct lq_backend {
      * is a trouble, not an error; LQ_EACCES only when none could be read (the sentence names the owner to become).
      */
     int (*list)(struct spool *sp, unsigned sections, struct lq_error *err);
+    /*
+     * Name the logs of the message that e belongs to, which list() named without logs, by looking where the MTA writes them.
+     * NULL: there are none.
+     */
+    void (*list_logs)(struct spool *sp, const struct entry *e);
     /*
      * e[0..n) have the same id, sorted by directory path and name. Reorder them so that each message is a run with its key first, and
      * answer how many messages there are, with counts[i] the length of run i; entries that belong to no message go last and are left out.

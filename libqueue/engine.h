@@ -36,6 +36,8 @@ struct listing;
 int listing_begin(struct spool *sp, struct lq_queue *q, unsigned sections, const struct lq_filter *filter, struct lq_error *err);
 /* Only its directories, opened, those of logs, too; no message is listed. Who acts finds files by name. */
 int listing_dirs(struct spool *sp, struct lq_queue *q, struct lq_error *err);
+/* Keep what the filter does not rule out, and name logs for it if sections ask for them, without listing directories again. */
+int listing_narrow(struct spool *sp, unsigned sections, const struct lq_filter *filter, struct lq_error *err);
 void listing_end(struct spool *sp);
 /* Every name that list() gave, also those that belong to no message, sorted by id. */
 const struct entry *listing_entries(const struct spool *sp, size_t *n);

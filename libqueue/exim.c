@@ -50,16 +50,21 @@ static char place_char(unsigned place)
     return (char)(place < 10 ? '0' + place : place < 36 ? 'A' + (place - 10) : 'a' + (place - 36));
 }
 
+static bool are_digits(const char *s, size_t n)
+{
+    while (n > 0 && digit((unsigned char)*s) >= 0) {
+        s++;
+        n--;
+    }
+    return n == 0;
+}
+
 bool exim_is_id(const char *s, size_t n)
 {
     size_t second = n == EXIM_ID_OLD ? 13 : 18;
 
-    if (n != EXIM_ID_OLD && n != EXIM_ID_NEW)
-        return false;
-    for (size_t i = 0; i < n; i++)
-        if (i == 6 || i == second ? s[i] != '-' : digit((unsigned char)s[i]) < 0)
-            return false;
-    return true;
+    return (n == EXIM_ID_OLD || n == EXIM_ID_NEW) && s[6] == '-' && s[second] == '-' && are_digits(s, 6) &&
+           are_digits(s + 7, second - 7) && are_digits(s + second + 1, n - second - 1);
 }
 
 /* The first part of an id is when reception began, in seconds (base 62: ids of a case-insensitive file system mislead). */
@@ -445,6 +450,35 @@ static void sort_entries(struct spool *sp, struct entry *e, size_t n)
     }
 }
 
+static void list_log_in(struct spool *sp, const struct entry *e, const char *path, unsigned place)
+{
+    unsigned tag = (tag_of(sp, e) & ~(63u << TAG_PLACE_SHIFT)) | TAG_LOG | place << TAG_PLACE_SHIFT;
+    char name[EXIM_ID_NEW + 1] = "";
+    struct stat st;
+    size_t dir;
+
+    memcpy(name, e->id, e->id_len);
+    if (spool_find_dir(sp, path, sp->dirs[e->dir].queue_name, tag, &dir) == FILE_OK &&
+        file_stat(sp->dirs[dir].fd, name, &st) != FILE_GONE)
+        listing_add(sp, dir, name, 0, e->id_len, PART_LOG);
+}
+
+/* In the msglog beside this input, and below it in the directory of the id's sixth character. */
+static void list_logs(struct spool *sp, const struct entry *e)
+{
+    enum { INPUT = sizeof("input") - 1 };
+    const char *in = sp->dirs[e->dir].path;
+    int prefix = (int)(strlen(in) - (place_of(sp, e) == PLACE_BASE ? 0 : 2) - INPUT);
+    char path[300];
+
+    if (part_of(e) != PART_HEADER)
+        return;
+    snprintf(path, sizeof(path), "%.*smsglog", prefix, in);
+    list_log_in(sp, e, path, PLACE_BASE);
+    snprintf(path, sizeof(path), "%.*smsglog/%c", prefix, in, e->id[5]);
+    list_log_in(sp, e, path, (unsigned)digit((unsigned char)e->id[5]));
+}
+
 static unsigned lowest(uint64_t places)
 {
     return places ? (unsigned)__builtin_ctzll(places) : PLACE_NONE;
@@ -709,7 +743,8 @@ static void read_data(struct reading *rd, const struct entry *key)
         record_broken(r, SEC_SIZE);
         return;
     }
-    record_set_identity(r, st.st_dev, st.st_ino);
+    if (rd->want & LQ_FIELD_BIT(LQ_IDENTITY))
+        record_set_identity(r, st.st_dev, st.st_ino);
     if (spool_locked(rd->spool, st.st_dev, st.st_ino))
         record_set_state(r, STATE_ACTIVE);
     if (st.st_size < before) {
@@ -883,6 +918,7 @@ const struct lq_backend exim_backend = {
     .open = open_spool,
     .close = close_spool,
     .list = list,
+    .list_logs = list_logs,
     .group = group,
     .read = read_sections,
     .again = again,

@@ -69,6 +69,7 @@ struct exim_parse {
     unsigned seen;              /* variables without a field of their own */
     uint64_t problems;          /* found so far, told or not */
     bool too_many;              /* done addresses beyond the limit: said already */
+    size_t done_max;            /* bytes of delivered addresses that are kept; 0: 8 MiB (fuzzers make it small) */
     struct lq_str login, auth, mechanism, account;
     int64_t uid;
 };

@@ -32,13 +32,14 @@ static size_t domain_at(struct bytes address)
 void exim_done_add(struct exim_parse *p, struct bytes name, bool fold)
 {
     struct node node = { (uint32_t)p->names->n, (uint32_t)name.n };
+    size_t max = p->done_max ? p->done_max : SET_MAX;
 
     if (!(p->want & EXIM_RECIPIENT_FIELDS) || name.n == 0)
         return;
-    if (p->names->n + p->nodes->n + name.n > SET_MAX) {
+    if (p->names->n + p->nodes->n + name.n > max) {
         if (!p->too_many)
-            record_problem(p->rec, "%s%s%s: more than %d bytes of delivered addresses: some recipients may be done",
-                           p->dir, *p->dir ? "/" : "", p->name, (int)SET_MAX);
+            record_problem(p->rec, "%s%s%s: more than %zu bytes of delivered addresses: some recipients may be done",
+                           p->dir, *p->dir ? "/" : "", p->name, max);
         p->too_many = true;
         record_broken(p->rec, SEC_CONTROL);
         return;

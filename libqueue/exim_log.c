@@ -340,6 +340,8 @@ static void set_reason(struct log *log)
         got < log->best.len)
         return;
     record_set_text(r, LQ_REASON, at, log->best.len);
+    if (!(log->p->want & LQ_FIELD_BIT(LQ_REASON_CLASS)))
+        return;
     class = reason_class_names[reason_classify(bytes_from(at, log->best.len))];
     record_set_text(r, LQ_REASON_CLASS, class, strlen(class));
 }

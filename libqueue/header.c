@@ -105,6 +105,10 @@ static const struct wanted {
     { BYTES("Received"),   LQ_RECEIVED,   false },
 };
 
+static const uint64_t wanted_mask =
+    LQ_FIELD_BIT(LQ_SUBJECT) | LQ_FIELD_BIT(LQ_FROM) | LQ_FIELD_BIT(LQ_TO) | LQ_FIELD_BIT(LQ_MESSAGE_ID) |
+    LQ_FIELD_BIT(LQ_DATE) | LQ_FIELD_BIT(LQ_RECEIVED);
+
 static const struct wanted *find_wanted(struct bytes name, uint64_t want)
 {
     for (size_t i = 0; i < sizeof(wanted_fields) / sizeof(*wanted_fields); i++)
@@ -154,7 +158,8 @@ void header_fields(struct lq_record *r, struct bytes block, uint64_t want)
     struct work work = { .unfolded.limit = ENCODED_MAX, .decoded.limit = ENCODED_MAX };
     struct header h;
 
-    while (header_next(&block, &h)) {
+    /* The first field of a name counts, of Received all: when each was seen, the rest of the block cannot tell more. */
+    while ((want & wanted_mask & ~(r->set & ~LQ_FIELD_BIT(LQ_RECEIVED))) && header_next(&block, &h)) {
         const struct wanted *w = find_wanted(h.name, want);
         struct lq_hop *hop;
 

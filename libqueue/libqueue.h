@@ -250,6 +250,12 @@ struct lq_scan_stats {
 LQ_API struct lq_scan_stats lq_scan_stats(const struct lq_scan *s);
 /** Sentence i about a directory or file that could not be read (at most 100 are kept); NULL past the end. Lives as long as the scan. */
 LQ_API const char *lq_scan_trouble(const struct lq_scan *s, size_t i);
+/**
+ * Go through the same listing once more with other options: the messages that opts->filter selects of those that the scan
+ * found when it began; no directory is listed again. The counts begin anew. now 0: as before. After LQ_END only. Made for a
+ * second look at a few of many messages. Errors as lq_scan_begin(); the scan is then still to be ended.
+ */
+LQ_API int lq_scan_again(struct lq_scan *s, const struct lq_scan_opts *opts, struct lq_error *err);
 /** End the scan, also before its end. NULL is accepted, as by every _free, _end and _close here. */
 LQ_API void lq_scan_end(struct lq_scan *s);
 

@@ -214,6 +214,47 @@ static int list(struct spool *sp, unsigned sections, struct lq_error *err)
     return read == 0 && refused ? file_denied(sp->fd, refused, sp->root, err) : LQ_OK;
 }
 
+/* The characters that name hash levels: of a long id the microseconds in hex, else the id itself. */
+void postfix_hash_text(struct bytes id, char out[POSTFIX_DEPTH_MAX + 1])
+{
+    int64_t seconds, usec;
+    size_t n = id.n < POSTFIX_DEPTH_MAX ? id.n : POSTFIX_DEPTH_MAX;
+
+    if (postfix_long_id(id, &seconds, &usec)) {
+        snprintf(out, POSTFIX_DEPTH_MAX + 1, "%05X", (unsigned)usec & 0xfffff);
+        return;
+    }
+    memcpy(out, id.p, n);
+    out[n] = '\0';
+}
+
+/* The log of that kind in "defer", "defer/1", "defer/1/5" …, as deep as there are directories. */
+static void list_log(struct spool *sp, const struct entry *e, enum postfix_dir kind)
+{
+    char path[32 + 2 * (POSTFIX_DEPTH_MAX + 1)], hash[POSTFIX_DEPTH_MAX + 1];
+    const char *level = hash;
+    size_t dir, n = (size_t)snprintf(path, sizeof(path), "%s", postfix_queues[kind].name);
+    struct stat st;
+
+    postfix_hash_text(bytes_from(e->id, e->id_len), hash);
+    for (unsigned depth = 0; depth <= POSTFIX_DEPTH_MAX; depth++) {
+        if (spool_find_dir(sp, path, postfix_queues[kind].name, kind, &dir) != FILE_OK)
+            return;
+        if (file_stat(sp->dirs[dir].fd, e->name, &st) != FILE_GONE)
+            listing_add(sp, dir, e->name, 0, e->id_len, (uint8_t)kind);
+        path[n++] = '/';
+        path[n++] = *level ? *level++ : '_';
+        path[n] = '\0';
+    }
+}
+
+static void list_logs(struct spool *sp, const struct entry *e)
+{
+    for (size_t i = 0; i < PF_DIRS; i++)
+        if (postfix_queues[i].log)
+            list_log(sp, e, (enum postfix_dir)i);
+}
+
 /* --- grouping --- */
 
 struct sighting {
@@ -322,19 +363,6 @@ static size_t group(struct spool *sp, struct entry *e, size_t n, uint32_t *count
 }
 
 /* --- where it is now --- */
-
-void postfix_hash_text(struct bytes id, char out[POSTFIX_DEPTH_MAX + 1])
-{
-    int64_t seconds, usec;
-    size_t n = id.n < POSTFIX_DEPTH_MAX ? id.n : POSTFIX_DEPTH_MAX;
-
-    if (postfix_long_id(id, &seconds, &usec)) {
-        snprintf(out, POSTFIX_DEPTH_MAX + 1, "%05X", (unsigned)usec & 0xfffff);
-        return;
-    }
-    memcpy(out, id.p, n);
-    out[n] = '\0';
-}
 
 /* Whether "deferred/0/D" is a directory that a message with this hash text belongs into. */
 static bool hash_fits(const char *path, const char *hash)
@@ -481,6 +509,7 @@ const struct lq_backend postfix_backend = {
     .open = open_spool,
     .close = close_spool,
     .list = list,
+    .list_logs = list_logs,
     .group = group,
     .read = read_message,
     .again = again,

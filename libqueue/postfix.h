@@ -74,7 +74,8 @@ enum postfix_attr {
     PEER_ADDRESS, PEER_PORT, PEER_NAME, PEER_HELO, PEER_PROTOCOL,
     REVERSE_NAME, SASL_USER, SASL_METHOD,
     ATTR_KEPT,
-    CREATE_TIME = ATTR_KEPT, DSN_ORIG_RCPT
+    CREATE_TIME = ATTR_KEPT, DSN_ORIG_RCPT,
+    ATTRS
 };
 
 /* The C record: data size, data offset, recipients, flags, content length, sendopts. */
@@ -89,6 +90,7 @@ struct postfix_file {
     bool receiving;         /* not ready yet: what is missing is still to come, nothing is damage */
     bool user_file;         /* written by a local user through postdrop */
     bool use_client;        /* what it says about clients is asked for, and believed */
+    unsigned attrs_wanted;  /* 1 << enum postfix_attr */
     bool same_client;       /* the attributes log_client_… and client_… tell about one client */
     bool sizes_seen, time_seen;
     unsigned size_count;    /* fields of the C record; 0: none, or not understood */

@@ -21,6 +21,16 @@ static const uint64_t client_mask =
     LQ_FIELD_BIT(LQ_HELO_NAME) | LQ_FIELD_BIT(LQ_PROTOCOL_NAME) | LQ_FIELD_BIT(LQ_AUTH_USER) |
     LQ_FIELD_BIT(LQ_AUTH_METHOD) | LQ_FIELD_BIT(LQ_LOCAL_UID) | LQ_FIELD_BIT(LQ_FLAGS) | LQ_FIELD_BIT(LQ_PROBLEMS);
 
+/* What somebody who asks for clients and accounts alone looks at; all of them where flags, problems or other fields are asked for. */
+static unsigned attrs_wanted(uint64_t want)
+{
+    const uint64_t few = LQ_FIELD_BIT(LQ_CLIENT_ADDRESS) | LQ_FIELD_BIT(LQ_AUTH_USER);
+
+    if (want & client_mask & ~few)
+        return (1u << ATTRS) - 1;
+    return 1u << LOG_ADDRESS | 1u << PEER_ADDRESS | 1u << SASL_USER | 1u << CREATE_TIME | 1u << DSN_ORIG_RCPT;
+}
+
 /* State and problems belong here: a message is as corrupt when only they are asked for. */
 const uint64_t postfix_header_mask =
     LQ_FIELD_BIT(LQ_SUBJECT) | LQ_FIELD_BIT(LQ_FROM) | LQ_FIELD_BIT(LQ_TO) | LQ_FIELD_BIT(LQ_MESSAGE_ID) |
@@ -47,6 +57,7 @@ struct postfix_file postfix_file(struct reading *rd, const struct stat *st, enum
         .receiving = dir != PF_CORRUPT && owner_bits != S_IRWXU && owner_bits != S_IRUSR,
         .use_client = rd->want & client_mask && !from_user(rd, st, dir),
         .user_file = from_user(rd, st, dir),
+        .attrs_wanted = attrs_wanted(rd->want),
     };
 }
 

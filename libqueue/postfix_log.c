@@ -267,8 +267,10 @@ static void set_latest(struct log *l, bool defer)
         record_replace_text(l->rec, LQ_BOUNCE_REASON, text.p, text.n);
         return;
     }
-    class = reason_class_names[reason_classify(text)];
     record_replace_text(l->rec, LQ_REASON, text.p, text.n);
+    if (!(l->rd->want & LQ_FIELD_BIT(LQ_REASON_CLASS)))
+        return;
+    class = reason_class_names[reason_classify(text)];
     record_replace_text(l->rec, LQ_REASON_CLASS, class, strlen(class));
 }
 

@@ -58,7 +58,7 @@ static const struct attr_info {
 #undef NAME
 };
 
-enum { ATTRS = sizeof(attrs) / sizeof(attrs[0]) };
+_Static_assert(sizeof(attrs) / sizeof(attrs[0]) == ATTRS, "one row each");
 
 /* --- the parser's state --- */
 
@@ -151,7 +151,11 @@ static bool needs_no_quotes(struct bytes a)
     for (size_t i = 0; i < a.n; i++) {
         unsigned char kind = plain[a.p[i]];
 
-        if (kind == 0 || (kind > 1 && before > 1))
+        if (kind == 1) {
+            before = 1;
+            continue;
+        }
+        if (kind == 0 || before > 1)
             return false;
         ats += kind == 3;
         before = kind;
@@ -178,12 +182,12 @@ static struct bytes quoted(struct parse *p, struct bytes internal)
 
 static bool take_signed(struct bytes *text, int64_t *out)
 {
-    size_t blanks = 0;
+    const unsigned char *p = text->p, *end = p + text->n;
     bool minus;
 
-    while (blanks < text->n && (text->p[blanks] == ' ' || text->p[blanks] == '\t'))
-        blanks++;
-    *text = bytes_skip(*text, blanks);
+    while (p < end && (*p == ' ' || *p == '\t'))
+        p++;
+    *text = bytes_from(p, (size_t)(end - p));
     minus = text->n > 0 && text->p[0] == '-';
     if (minus)
         *text = bytes_skip(*text, 1);
@@ -306,7 +310,9 @@ static void read_attr(struct parse *p, const struct item *it)
         record_broken(p->rec, SEC_CONTROL);
         return;
     }
-    for (size_t i = 0; i < ATTRS; i++) {
+    for (unsigned left = p->file->attrs_wanted; left; left &= left - 1) {
+        int i = __builtin_ctz(left);
+
         if (!bytes_eq(name, attrs[i].name))
             continue;
         if (!attrs[i].client || p->file->use_client)
@@ -334,6 +340,8 @@ static bool same_address(struct bytes text, struct bytes internal)
     bool inside = false;
     size_t n = 0;
 
+    if (bytes_eq(text, internal) && bytes_find(text, '"') == text.n)
+        return true;
     for (size_t i = 0; i < text.n; i++) {
         if (text.p[i] == '"') {
             inside = !inside;
@@ -426,8 +434,14 @@ static enum line line_step(enum line line, unsigned char c, bool continues)
 
 static enum line line_look(enum line line, struct bytes piece, bool continues)
 {
-    for (size_t i = 0; i < piece.n && line < LINE_FIELD; i++)
-        line = line_step(line, piece.p[i], continues);
+    size_t i = 0;
+
+    while (i < piece.n && line < LINE_FIELD) {
+        line = line_step(line, piece.p[i++], continues);
+        /* The characters of most names, which change nothing. */
+        while (line == LINE_NAME && i < piece.n && plain[piece.p[i]] == 1)
+            i++;
+    }
     return line;
 }
 

@@ -55,7 +55,25 @@ static enum step read_head(struct walk *w, struct item *it)
     return STEP_ITEM;
 }
 
-enum step postfix_walk_item(struct walk *w, struct item *it, bool with_data)
+/* Nearly every record: its length is one byte, and all of it is in view. */
+static bool take_short(struct walk *w, struct item *it)
+{
+    const struct source *s = w->src;
+    uint64_t at = w->at - s->off;
+    const unsigned char *p;
+
+    if (w->at < s->off || at >= s->n || s->n - at < 2)
+        return false;
+    p = s->at + at;
+    if (p[1] & 0x80 || s->n - at - 2 < p[1])
+        return false;
+    *it = (struct item){ .type = p[0], .at = w->at, .data_at = w->at + 2, .len = p[1], .data = { p + 2, p[1] } };
+    w->at += 2 + it->len;
+    w->consumed += 2 + it->len;
+    return true;
+}
+
+static __attribute__((noinline)) enum step take_long(struct walk *w, struct item *it, bool with_data)
 {
     enum step step = read_head(w, it);
     size_t view = it->len < SOURCE_VIEW_MAX ? (size_t)it->len : SOURCE_VIEW_MAX;
@@ -72,6 +90,13 @@ enum step postfix_walk_item(struct walk *w, struct item *it, bool with_data)
     it->data.n = view;
     w->at = it->data_at + it->len;
     w->consumed += w->at - it->at;
+    return w->consumed > w->src->size ? STEP_LOOP : STEP_ITEM;
+}
+
+enum step postfix_walk_item(struct walk *w, struct item *it, bool with_data)
+{
+    if (!take_short(w, it))
+        return take_long(w, it, with_data);
     return w->consumed > w->src->size ? STEP_LOOP : STEP_ITEM;
 }
 

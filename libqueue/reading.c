@@ -3,7 +3,6 @@
  * message looked up once more.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -48,9 +47,17 @@ void reading_done(struct reading *rd)
 
 const char *reading_path(struct reading *rd, const struct entry *e)
 {
-    const char *dir = rd->spool->dirs[e->dir].path;
+    const char *parts[] = { rd->spool->dirs[e->dir].path, "/", e->name };
+    size_t n = 0;
 
-    snprintf(rd->path, sizeof(rd->path), "%s%s%s", dir, *dir ? "/" : "", e->name);
+    /* Some back ends ask for each message: formatted printing would cost more than parsing one. */
+    for (size_t i = *parts[0] ? 0 : 2; i < 3; i++) {
+        size_t more = strnlen(parts[i], sizeof(rd->path) - 1 - n);
+
+        memcpy(rd->path + n, parts[i], more);
+        n += more;
+    }
+    rd->path[n] = '\0';
     return rd->path;
 }
 

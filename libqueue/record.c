@@ -110,22 +110,47 @@ void record_done(struct lq_record *r)
     free(r->done.items);
 }
 
+static bool is_escaped(unsigned char c)
+{
+    return c < ' ' || c > '~';
+}
+
+/* Whether any of eight bytes is outside ' ' to '~': borrow and carry set the highest bits. */
+static bool any_escaped(const unsigned char *p)
+{
+    const uint64_t each = UINT64_C(0x0101010101010101);
+    uint64_t v;
+
+    memcpy(&v, p, sizeof(v));
+    return ((v - ' ' * each) | (v + each) | v) & 0x80 * each;
+}
+
 static size_t escaped(const unsigned char *p, size_t n)
 {
-    size_t k = 0;
+    size_t k = 0, i = 0;
 
-    for (size_t i = 0; i < n; i++)
-        k += p[i] < ' ' || p[i] > '~';
+    for (; n - i >= 8; i += 8) {
+        if (!any_escaped(p + i))
+            continue;
+        for (size_t j = 0; j < 8; j++)
+            k += is_escaped(p[i + j]);
+    }
+    if (n >= 8 && !any_escaped(p + n - 8))
+        return k;
+    for (; i < n; i++)
+        k += is_escaped(p[i]);
     return k;
 }
 
 struct lq_str record_copy(struct lq_record *r, const void *p, size_t n)
 {
     enum { MORE = 5 };      /* \u001b; and a byte as U+FFFD and base64 is less than that */
+    size_t more;
 
     if (n > RECORD_TEXT_MAX)
         n = RECORD_TEXT_MAX;
-    if (!arena_charge(&r->arena, MORE * escaped(p, n)))
+    more = MORE * escaped(p, n);
+    if (more > 0 && !arena_charge(&r->arena, more))
         return (struct lq_str){ NULL, 0 };
     return arena_copy(&r->arena, p, n);
 }

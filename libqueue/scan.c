@@ -1,7 +1,7 @@
 /*
  * The scan: list, read as little as needed, decide, deliver in order. The only threads of the library.
  *
- * Workers take batches of 16 messages from a counter and fill a bounded ring of batches; the caller empties it in order. A batch
+ * Workers take batches of 64 messages from a counter and fill a bounded ring of batches; the caller empties it in order. A batch
  * shows how many of its messages are ready, so that the caller follows a worker inside it: a message that turns out large
  * (a MiB of envelope) waits until everything before it was taken, and is then the only large one in memory. Those in between
  * share a budget while they wait in the ring; who finds it used up waits for its turn, too.
@@ -14,7 +14,7 @@
 #include "engine.h"
 
 enum {
-    BATCH = 16, THREADS_DEFAULT = 4, THREADS_MAX = 64,
+    BATCH = 64, THREADS_DEFAULT = 4, THREADS_MAX = 64,
     RING_MORE = 12,             /* batches that may wait to be taken, beside one for each reader */
     PUBLISH = 4 * BATCH,        /* messages that the caller takes before it says so */
     HELD_MAX = 8 << 20          /* bytes of all records that are neither small nor large */
@@ -337,46 +337,26 @@ static int start(struct lq_scan *s)
     return 0;
 }
 
-int lq_scan_begin(struct lq_scan **out, struct lq_queue *q, const struct lq_scan_opts *opts, struct lq_error *err)
+/* What begins every pass over the listing. */
+static void prepare(struct lq_scan *s, const struct lq_scan_opts *opts)
 {
-    struct lq_scan *s;
-    unsigned listed;
-    int rc;
-
-    if (!opts || opts->size < sizeof(*opts))
-        return error_set(err, LQ_EINVAL, "lq_scan_opts.size is not set");
-    s = calloc(1, sizeof(*s));
-    if (!s)
-        return error_memory(err);
-    pthread_mutex_init(&s->mutex, NULL);
-    pthread_cond_init(&s->filled, NULL);
-    pthread_cond_init(&s->taken, NULL);
     s->filter = opts->filter;
     s->sections = fields_sections(opts->fields);
     s->want = opts->fields | (s->filter ? filter_fields(s->filter) : 0);
     s->threads = opts->threads == 0 ? THREADS_DEFAULT : opts->threads < THREADS_MAX ? opts->threads : THREADS_MAX;
-    listed = fields_sections(s->want);
-    rc = listing_begin(&s->sp, q, listed, s->filter, err);
-    if (rc == LQ_OK) {
-        s->total = listing_count(&s->sp);
-        s->stats.listed = s->total;
-        s->stats.troubles = listing_troubles(&s->sp);
-        s->now = opts->now ? opts->now : lq_queue_now(q);
-        if (start(s) < 0)
-            rc = error_memory(err);
-    }
-    if (rc != LQ_OK) {
-        lq_scan_end(s);
-        return rc;
-    }
-    *out = s;
-    return LQ_OK;
+    s->now = opts->now;
 }
 
-void lq_scan_end(struct lq_scan *s)
+static int begin(struct lq_scan *s, struct lq_error *err)
 {
-    if (!s)
-        return;
+    s->total = listing_count(&s->sp);
+    s->stats = (struct lq_scan_stats){ .listed = s->total, .troubles = listing_troubles(&s->sp) };
+    return start(s) < 0 ? error_memory(err) : LQ_OK;
+}
+
+/* Readers, and what they fill. */
+static void stop_reading(struct lq_scan *s)
+{
     if (s->workers) {
         join(s);
         for (unsigned i = 0; i < s->threads; i++) {
@@ -389,6 +369,60 @@ void lq_scan_end(struct lq_scan *s)
             record_done(&s->ring[b].slots[i].rec);
     free(s->ring);
     free(s->workers);
+    s->ring = NULL;
+    s->workers = NULL;
+}
+
+int lq_scan_begin(struct lq_scan **out, struct lq_queue *q, const struct lq_scan_opts *opts, struct lq_error *err)
+{
+    struct lq_scan *s;
+    int rc;
+
+    if (!opts || opts->size < sizeof(*opts))
+        return error_set(err, LQ_EINVAL, "lq_scan_opts.size is not set");
+    s = calloc(1, sizeof(*s));
+    if (!s)
+        return error_memory(err);
+    pthread_mutex_init(&s->mutex, NULL);
+    pthread_cond_init(&s->filled, NULL);
+    pthread_cond_init(&s->taken, NULL);
+    prepare(s, opts);
+    rc = listing_begin(&s->sp, q, fields_sections(s->want), s->filter, err);
+    if (rc == LQ_OK) {
+        if (!s->now)
+            s->now = lq_queue_now(q);
+        rc = begin(s, err);
+    }
+    if (rc != LQ_OK) {
+        lq_scan_end(s);
+        return rc;
+    }
+    *out = s;
+    return LQ_OK;
+}
+
+int lq_scan_again(struct lq_scan *s, const struct lq_scan_opts *opts, struct lq_error *err)
+{
+    int64_t now = s->now;
+    int rc;
+
+    if (!opts || opts->size < sizeof(*opts))
+        return error_set(err, LQ_EINVAL, "lq_scan_opts.size is not set");
+    stop_reading(s);
+    prepare(s, opts);
+    if (!s->now)
+        s->now = now;
+    s->stop = false;
+    s->next_batch = s->next = s->held = s->at = s->ready = 0;
+    rc = listing_narrow(&s->sp, fields_sections(s->want), s->filter, err);
+    return rc == LQ_OK ? begin(s, err) : rc;
+}
+
+void lq_scan_end(struct lq_scan *s)
+{
+    if (!s)
+        return;
+    stop_reading(s);
     listing_end(&s->sp);
     pthread_mutex_destroy(&s->mutex);
     pthread_cond_destroy(&s->filled);

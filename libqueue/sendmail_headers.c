@@ -7,10 +7,6 @@
 
 #include "header.h"
 
-#define WANT_HEADERS                                                                               \
-    (FIELD(SUBJECT) | FIELD(FROM) | FIELD(TO) | FIELD(MESSAGE_ID) | FIELD(DATE) |                  \
-     FIELD(RECEIVED) | FIELD(DATA_SIZE))
-
 /* Fields of the record; the header's unconditional form wins over `?x?`. */
 static const struct single {
     const char *name;
@@ -112,6 +108,17 @@ static bool for_final_delivery(struct bytes condition)
     return condition.n == 1 && condition.p[0] == 'P';
 }
 
+/* Whether somebody will look at this header, or at all of them. Who asks for subjects alone saves copying the others. */
+static bool header_wanted(const struct parse *p, struct bytes name)
+{
+    if (p->in->want == 0 || wanted(p, FIELD(RECEIVED) | FIELD(DATA_SIZE) | FIELD(PROBLEMS)))
+        return true;
+    for (size_t i = 0; i < SINGLE_COUNT; i++)
+        if (wanted(p, LQ_FIELD_BIT(singles[i].field)) && bytes_ieq(name, bytes_from(singles[i].name, singles[i].len)))
+            return true;
+    return false;
+}
+
 void sendmail_take_header(struct parse *p, struct bytes v)
 {
     struct bytes rest = bytes_skip(v, 1), name;
@@ -133,7 +140,7 @@ void sendmail_take_header(struct parse *p, struct bytes v)
         return;
     }
     name = bytes_trim(bytes_from(v.p, n));
-    if ((p->in->want != 0 && !wanted(p, WANT_HEADERS)) || bytes_ieq(name, BYTES("Full-Name")) ||
+    if (!header_wanted(p, name) || bytes_ieq(name, BYTES("Full-Name")) ||
         (flag_letter(p, 'b') && bytes_ieq(name, BYTES("Bcc"))))
         return;
     add_decoded(p, v);

@@ -607,6 +607,8 @@ static void set_reason(struct parse *p)
     if (!reason.p || !wanted(p, WANT_REASON))
         return;
     record_set_text(p->rec, LQ_REASON, reason.p, reason.n);
+    if (!wanted(p, LQ_FIELD_BIT(LQ_REASON_CLASS)))
+        return;
     class_name = reason_class_names[reason_classify(view(reason))];
     record_set_text(p->rec, LQ_REASON_CLASS, class_name, strlen(class_name));
 }

@@ -45,7 +45,7 @@ static int piece(void *ctx, const void *p, size_t n)
     return 0;
 }
 
-static void parse_all(struct run *run, const struct bytes *files, size_t window)
+static void parse_all(struct run *run, const struct bytes *files, size_t window, size_t done_max)
 {
     memset(run, 0, sizeof(*run));
     record_reset(&run->rec);
@@ -53,6 +53,7 @@ static void parse_all(struct run *run, const struct bytes *files, size_t window)
     run->p = (struct exim_parse){
         .rec = &run->rec, .src = &run->src, .dir = "input", .name = "fuzz", .id = BYTES("1xUroU-0003xZ-2Y"), .want = LQ_FIELDS_ALL,
         .headers = &run->headers, .names = &run->names, .nodes = &run->nodes,
+        .done_max = done_max,
     };
     if (files[1].n > 0) {
         parse_file(run, files[1], window, exim_parse_journal);
@@ -111,8 +112,9 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
         files[i] = bytes_from(rest.p, at ? (size_t)(at - rest.p) : rest.n);
         rest = bytes_skip(rest, files[i].n + (at ? 2 : 0));
     }
-    parse_all(&memory, files, 0);
-    parse_all(&window, files, 1 + size % 64);
+    /* Lists of delivered addresses that reach their limit are larger than inputs. */
+    parse_all(&memory, files, 0, size % 2 ? 0 : 200);
+    parse_all(&window, files, 1 + size % 64, size % 2 ? 0 : 200);
     compare(&memory, &window);
     run_done(&memory);
     run_done(&window);

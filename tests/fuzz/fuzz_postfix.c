@@ -1,9 +1,13 @@
 /*
- * Feeds the Postfix parsers: a queue file in several places and modes, then its message; what
- * begins like a delivery log is also read as one, for a message with recipients.
+ * Feeds the Postfix parsers: a queue file in several places and modes, then its message, in one of them also
+ * through a small window, which must tell the same; what begins like a delivery log is also read as one, for a message with recipients.
  */
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "engine.h"
 #include "header.h"
@@ -54,7 +58,8 @@ static int ignore(void *ctx, const void *p, size_t n)
     return 0;
 }
 
-static void parse(struct reading *rd, struct lq_record *rec, const struct kind *kind, const void *data, size_t size)
+/* window 0: from memory. */
+static void parse(struct reading *rd, struct lq_record *rec, const struct kind *kind, const void *data, size_t size, size_t window)
 {
     static struct entry entries[3];
     static struct ref ref = { entries, 3, false };
@@ -66,17 +71,47 @@ static void parse(struct reading *rd, struct lq_record *rec, const struct kind *
     entries[1] = (struct entry){ kind->id, kind->id, PF_DEFER, len, PF_DEFER };
     entries[2] = (struct entry){ kind->id, kind->id, PF_BOUNCE, len, PF_BOUNCE };
     reading_begin(rd, &ref, rec, LQ_FIELDS_ALL);
-    source_memory(&rd->src, data, size);
+    if (window == 0) {
+        source_memory(&rd->src, data, size);
+    } else {
+        rd->fd = memfd_create("fuzz", MFD_CLOEXEC);
+        rd->src.first = rd->src.view = window;
+        if (rd->fd < 0 || write(rd->fd, data, size) != (ssize_t)size || source_file(&rd->src, rd->fd, size) < 0)
+            abort();
+    }
     postfix_parse(rd, &st, kind->dir);
     header_fields(rec, bytes_from(rd->headers.p, rd->headers.n), rd->want);
 }
 
-static void finish(struct lq_record *rec)
+static struct lq_str finish(struct lq_record *rec)
 {
-    struct lq_str json;
+    struct lq_str json = { NULL, 0 };
+    struct lq_error err;
 
     rec->have |= SEC_CONTROL | SEC_SIZE | SEC_LOG;
-    lq_record_json(rec, LQ_FIELDS_ALL, &json, NULL);
+    lq_record_json(rec, LQ_FIELDS_ALL, &json, &err);
+    return json;
+}
+
+/* The same file through a window. */
+static void compare(const struct kind *kind, const uint8_t *data, size_t size, struct lq_str expected, size_t expected_sent)
+{
+    static struct reading rd;
+    static struct lq_record rec;
+    struct lq_str json;
+    size_t sent = 0;
+
+    if (!rd.spool)
+        reading_init(&rd, &spool);
+    parse(&rd, &rec, kind, data, size, 1 + size % 64);
+    if (rec.scratch[NOTE_CONTENT] > 0)
+        postfix_walk_message(&rd.src, rec.scratch[NOTE_CONTENT], ignore, &sent);
+    json = finish(&rec);
+    if (json.n != expected.n || memcmp(json.p, expected.p, json.n) != 0 || sent != expected_sent) {
+        fprintf(stderr, "memory: %s\nwindow: %s\n", expected.p, json.p);
+        abort();
+    }
+    reading_end(&rd);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -89,7 +124,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!rd.spool)
         reading_init(&rd, &spool);
     if (size > 0 && (data[0] == '\n' || data[0] == '<')) {
-        parse(&rd, &rec, &kinds[0], three, sizeof(three) - 1);
+        parse(&rd, &rec, &kinds[0], three, sizeof(three) - 1, 0);
         for (unsigned log = 1; log <= 2; log++) {
             source_memory(&rd.src, data, size);
             postfix_log(&rd, &rd.ref->entries[log], &st);
@@ -98,10 +133,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-        parse(&rd, &rec, &kinds[i], data, size);
+        struct lq_str json;
+
+        sent = 0;
+        parse(&rd, &rec, &kinds[i], data, size, 0);
         if (rec.scratch[NOTE_CONTENT] > 0)
             postfix_walk_message(&rd.src, rec.scratch[NOTE_CONTENT], ignore, &sent);
-        finish(&rec);
+        json = finish(&rec);
+        if (i == size % (sizeof(kinds) / sizeof(kinds[0])))
+            compare(&kinds[i], data, size, json, sent);
     }
     return 0;
 }

@@ -4,3 +4,7 @@ printf 'V10/Berkeley\nO QueueDirectory=/var/spool/mqueue\nO QueueFileMode=0640\n
 printf 'O QueueDirectory=/var/spool/mqueue/q*\nQslow, P=/var/spool/mqueue/slow, R=5, I=1h\nQfast, Path=/var/spool/mqueue/f*\n' >groups
 printf '# comment\r\nOQ/usr/spool/mqueue\r\nOA/etc/aliases\r\n' >old
 printf 'O QueueDirectory = /m/* \nQmqueue, P=/n\nQ\nQ,\nQa,P\nO\nO Queue\n' >odd
+# More groups than are kept.
+{ printf 'O QueueDirectory=/var/spool/mqueue/q*\n'; printf 'Qg%d, P=/var/spool/mqueue/g%d\n' {1..60}; } >many
+# As long as the fuzzer wants what it also reads from a file.
+printf 'O QueueDirectory=/var/spool/mqueue/q*\n%9s\n' '' >file

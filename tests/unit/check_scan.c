@@ -223,6 +223,45 @@ START_TEST(unreadable_is_selected_by_nobody)
 }
 END_TEST
 
+/* A second look gives what a new scan with these options would have given. */
+START_TEST(again_is_as_anew)
+{
+    struct lq_queue q = queue_of_air();
+    struct lq_scan_opts opts = { .size = sizeof(opts), .fields = LQ_FIELDS_ALL, .threads = thread_counts[_i] };
+    struct result anew = select_with(LQ_SEL_SENDER, "odd@example.com", false, 1);
+    const struct lq_record *rec;
+    struct buf ids = { 0 };
+    struct lq_filter *f;
+    struct lq_error err;
+    struct lq_scan *scan;
+
+    ck_assert_int_eq(lq_filter_new(&f, &err), LQ_OK);
+    ck_assert_int_eq(lq_filter_add(f, LQ_SEL_SENDER, "odd@example.com", &err), LQ_OK);
+    ck_assert_int_eq(lq_scan_begin(&scan, &q, &opts, &err), LQ_OK);
+    for (unsigned look = 0; look < 2; look++) {
+        while (lq_scan_next(scan, &rec, &err) == LQ_OK)
+            ;
+        opts.filter = f;
+        ck_assert_int_eq(lq_scan_again(scan, &opts, &err), LQ_OK);
+    }
+    while (lq_scan_next(scan, &rec, &err) == LQ_OK) {
+        struct lq_str id = lq_record_text(rec, LQ_QUEUE_ID);
+
+        buf_add(&ids, id.p, id.n);
+        buf_add_char(&ids, lq_record_recipient_count(rec, LQ_RECIPIENTS) == 3000 ? '+' : ' ');
+    }
+    buf_add_char(&ids, '\0');
+    ck_assert_str_eq(ids.p, anew.ids);
+    ck_assert_uint_eq(lq_scan_stats(scan).selected, anew.stats.selected);
+    ck_assert_uint_eq(lq_scan_stats(scan).vanished, anew.stats.vanished);
+    lq_scan_end(scan);
+    lq_filter_free(f);
+    close(q.fd);
+    buf_done(&ids);
+    free(anew.ids);
+}
+END_TEST
+
 /* What the name decides opens nothing: a message that would vanish when read is still named. */
 START_TEST(ids_alone_read_nothing)
 {
@@ -315,6 +354,7 @@ int main(void)
     tcase_add_test(t, looks_again_once);
     tcase_add_loop_test(t, ends_early_without_hanging, 0, 4);
     tcase_add_test(t, unreadable_is_selected_by_nobody);
+    tcase_add_loop_test(t, again_is_as_anew, 0, 4);
     tcase_add_test(t, ids_alone_read_nothing);
     tcase_add_loop_test(t, what_waits_in_the_ring_has_a_budget, 0, 4);
     tcase_add_test(t, damaged_are_found);
