@@ -41,3 +41,23 @@ elsewhere() {
 
 MTAS="exim postfix sendmail"
 FLOOD="-u user7@shop.example"
+
+# meanwhile CHANGE ANSWER COMMAND ARGUMENT...: at a terminal; when the question stands there the change is made, then it is answered.
+meanwhile() {
+    local change=$1 answer=$2 line text='' char session in out
+    shift 2
+    line="stty -echo; $(printf '%q ' env TERM=dumb "$(program "$1")" "${@:2}")"
+    coproc script -qec "$line" /dev/null 2>/dev/null
+    session=$!
+    # Those of the coprocess itself are not there for the parts of a pipe.
+    exec {in}>&"${COPROC[1]}" {out}<&"${COPROC[0]}"
+    while IFS= read -r -N 1 -t 60 -u "$out" char; do
+        text+=$char
+        case $text in *'to go on: ' | *'[yes/no] ') break ;; esac
+    done
+    eval "$change"
+    echo "$answer" >&"$in"
+    { printf '%s' "$text"; cat <&"$out"; } | tr -d '\r' | plain
+    exec {in}>&- {out}<&-
+    wait "$session" || echo "= $?"
+}
