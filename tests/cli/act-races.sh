@@ -17,7 +17,7 @@ body_file() {
     case $1 in
         exim) echo "${2%-H}-D" ;;
         postfix) echo "$2" ;;
-        sendmail) echo "$2" | sed -E 's|qf([^/]*)$|df\1|' ;;
+        sendmail) echo "$2" | sed 's|qf/qf|df/df|' ;;
     esac
 }
 ids() { sed -E "s/${ids[0]}/FIRST/; s/${ids[1]}/SECOND/; s/${ids[2]}/THIRD/"; }
@@ -33,7 +33,7 @@ for mta in $MTAS; do
         change="rm 'q/${keys[0]}'; cp -p '$body' kept && mv kept '$body'; sed -i 's/user7@shop/user9@shop/' 'q/${keys[2]}'"
         echo "--- $mta: $verb"
         # shellcheck disable=SC2086
-        meanwhile "$change" yes mqquarantine $verb --spool q --vault v $select | sed -nE 's/^.*yes.no. //; s/^\x1b\[K//; /^(take|hold) .*: (skipped|failed)/p; /messages (taken|held)/p; /^=/p' | ids
+        meanwhile "$change" yes mqquarantine $verb --spool q --vault v $select | sed -nE 's/^.*yes.no. //; s/^.*\x1b\[K//; /^(take|hold) .*: (skipped|failed)/p; /messages (taken|held)/p; /^=/p' | ids
         # shellcheck disable=SC2086
         "$HOLDLOCK" "$(locked_file "$mta" "q/${keys[2]}")" "$MQQUARANTINE" $verb --spool q --vault v --trust-ids --yes "${ids[2]}" 2>&1 | sed -n '/: skipped/p' | ids
     done
