@@ -54,7 +54,9 @@ static void undo(struct purge *p)
         wrong(p, "--undo and --no-undo do not go together");
     else if (!acting_is_job(p->job) && !strchr(p->job, '/'))
         wrong(p, "--undo wants the name of a job, as mqpurge and mqquarantine list show it");
-    else if (acting_guard(&p->a) && cases_vaults(&p->cases, p->a.vault, &p->a.sel) && cases_open(&p->cases, p->job))
+    else if (acting_guard(&p->a) &&
+             (strchr(p->job, '/') ? select_finish(&p->a.sel) : cases_vaults(&p->cases, p->a.vault, &p->a.sel)) &&
+             cases_open(&p->cases, p->job))
         restore_run(&p->a, &p->cases);
 }
 

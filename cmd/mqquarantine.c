@@ -108,12 +108,16 @@ static void release(struct quarantine *q)
 
 static bool open_cases(struct quarantine *q)
 {
+    size_t by_path = 0;
+
     if (q->word_count == 0) {
         report(REPORT_FAILED, "which case? mqquarantine %s CASE (mqquarantine list names them)", q->verb->name);
         q->a.refused = true;
         return false;
     }
-    if (!cases_vaults(&q->cases, q->a.vault, &q->a.sel))
+    for (size_t i = 0; i < q->word_count; i++)
+        by_path += strchr(q->words[i], '/') != NULL;
+    if (by_path == q->word_count ? !select_finish(&q->a.sel) : !cases_vaults(&q->cases, q->a.vault, &q->a.sel))
         return false;
     for (size_t i = 0; i < q->word_count; i++)
         if (!cases_open(&q->cases, q->words[i]))
@@ -301,9 +305,6 @@ static void expire(struct quarantine *q)
         if (lq_vault_expire(q->cases.vaults[i], before, q->a.dry, print, NULL, &err) < 0)
             report(REPORT_FAILED, "%s", err.text);
 }
-
-/* The library learns it in a later commit. */
-#pragma weak lq_vault_recover
 
 static void recover(struct quarantine *q)
 {

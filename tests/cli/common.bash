@@ -5,9 +5,11 @@
 run() {
     local program=$1 rc=0
     shift
-    printf '$ %s' "$program"
-    [ $# -eq 0 ] || printf ' %q' "$@"
-    echo
+    {
+        printf '$ %s' "$program"
+        [ $# -eq 0 ] || printf ' %q' "$@"
+        echo
+    } | plain
     "$(program "$program")" "$@" >.out 2>.err || rc=$?
     plain <.out
     plain <.err | sed 's/^/! /'
