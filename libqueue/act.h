@@ -16,6 +16,7 @@
 
 #define ASIDE ".mqt-"           /* key in the spool while its copy in the case gets its name */
 #define REWRITTEN ".mqh-"       /* key in the spool, held or released, before it gets its name */
+#define OLD_KEY ".mqo-"         /* the key as it was, a second link, while it is rewritten and moved */
 #define COPY_KEY ".mqr-"        /* copy of a key in the spool, before it gets its name */
 #define COPY_PART ".mqp-"       /* likewise another part */
 #define PARTIAL ".partial-"     /* copy of a key in the case, before it gets its name */
@@ -88,6 +89,9 @@ struct copy {
     int *fd;
 };
 int disk_copy(const struct copy *c);
+
+/* Remove a name; 0 also when it is not there, which is looked at. */
+int disk_remove(int dir, const char *name);
 
 /* Errors that every further message would meet, too: no room, read-only, I/O. */
 bool disk_is_full(int error);

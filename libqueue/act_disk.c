@@ -26,6 +26,16 @@ bool disk_is_lost(int error)
     return error == EROFS || error == EIO || error == ESHUTDOWN;
 }
 
+int disk_remove(int dir, const char *name)
+{
+    int error = file_remove(dir, name);
+    struct stat st;
+
+    if (error != ENOENT)
+        return error;
+    return file_stat(dir, name, &st) == FILE_GONE ? 0 : EIO;
+}
+
 /* --- sides --- */
 
 bool side_touch(struct side *s, size_t dir)

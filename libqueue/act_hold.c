@@ -1,6 +1,7 @@
 /*
  * Holding and releasing in place, the server's own way. The actor says what becomes of the key; here it is written beside the old one
- * under a name that no server looks at, synced, and put over it or moved: at any instant there is one whole key.
+ * under a name that no server looks at, synced, and put over it or moved: at any instant there is one whole key. Where it takes both
+ * (Sendmail), a second link keeps the old one until both are done, so that recover can undo the first.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -77,6 +78,12 @@ static void forget(struct work *w)
     w->held = NULL;
 }
 
+/* What could not be undone is recover's. */
+static void undone(struct hold *h, int error)
+{
+    h->j->uses[h->s->use].unfinished |= error != 0;
+}
+
 /* The new content under a temporary name: mode and owner of the old one, locked, synced. Its descriptor keeps the lock. */
 static int write_new(struct hold *h, struct work *w, const char *name)
 {
@@ -103,7 +110,7 @@ static int write_new(struct hold *h, struct work *w, const char *name)
         error = file_sync(fd);
     if (error != 0) {
         close(fd);
-        file_remove(dir, name);
+        undone(h, disk_remove(dir, name));
         return error;
     }
     w->fds[w->fd_count++] = fd;
@@ -123,55 +130,91 @@ static void stop_or_fail(struct hold *h, struct work *w, size_t at, int error)
         work_fail(w, "%s", strerrordesc_np(error));
 }
 
-static int replace(struct hold *h, struct work *w, size_t dir, const char *name)
+static int key_dir(const struct hold *h, const struct work *w)
 {
-    char temp[NAME_MAX + 1];
-    int error;
-
-    if (!own_name(temp, REWRITTEN, job_mark(h->j), w->c.parts[0].name))
-        return ENAMETOOLONG;
-    error = write_new(h, w, temp);
-    if (error != 0)
-        return error;
-    /* The temporary file is in the key's first directory; where the key moved first, both are the same (Sendmail). */
-    error = dir == w->c.parts[0].dir ? file_replace(h->s->sp.dirs[dir].fd, temp, name) : EXDEV;
-    if (error != 0)
-        file_remove(h->s->sp.dirs[w->c.parts[0].dir].fd, temp);
-    return error;
+    return h->s->sp.dirs[w->c.parts[0].dir].fd;
 }
 
 static int move(struct hold *h, struct work *w)
 {
-    const struct piece *key = &w->c.parts[0];
     const struct held *held = w->held;
     struct timespec now;
-    int from = h->s->sp.dirs[key->dir].fd, error = 0;
+    int error = 0;
 
     if (held->touch && clock_gettime(CLOCK_REALTIME, &now) == 0)
-        error = file_touch(from, key->name, &now);
-    return error ? error : file_move(from, key->name, h->s->sp.dirs[held->dir].fd, held->name);
+        error = file_touch(key_dir(h, w), w->c.parts[0].name, &now);
+    return error ? error : file_move(key_dir(h, w), w->c.parts[0].name, h->s->sp.dirs[held->dir].fd, held->name);
+}
+
+static void move_back(struct hold *h, struct work *w)
+{
+    undone(h, file_move(h->s->sp.dirs[w->held->dir].fd, w->held->name, key_dir(h, w), w->c.parts[0].name));
+}
+
+/* The new content is in `temp`. */
+static int put_over(struct hold *h, struct work *w, const char *temp)
+{
+    const struct piece *key = &w->c.parts[0];
+    const struct held *held = w->held;
+    int dir = key_dir(h, w), error;
+
+    if (!held->moved)
+        return file_replace(dir, temp, key->name);
+    if (held->dir != key->dir)
+        return EXDEV;
+    if (!held->move_first) {
+        error = file_replace(dir, temp, key->name);
+        return error ? error : move(h, w);
+    }
+    error = move(h, w);
+    if (error != 0)
+        return error;
+    error = file_replace(dir, temp, held->name);
+    if (error != 0)
+        move_back(h, w);
+    return error;
+}
+
+static int rewrite(struct hold *h, struct work *w)
+{
+    const struct piece *key = &w->c.parts[0];
+    char temp[NAME_MAX + 1], old[NAME_MAX + 1];
+    int dir = key_dir(h, w), error;
+
+    if (!own_name(temp, REWRITTEN, job_mark(h->j), key->name) || !own_name(old, OLD_KEY, job_mark(h->j), key->name))
+        return ENAMETOOLONG;
+    error = write_new(h, w, temp);
+    if (error == 0 && w->held->moved) {
+        error = file_link(dir, key->name, dir, old, key->st.st_dev, key->st.st_ino);
+        if (error != 0)
+            undone(h, disk_remove(dir, temp));
+    }
+    if (error != 0)
+        return error;
+    error = put_over(h, w, temp);
+    if (error != 0)
+        undone(h, disk_remove(dir, temp));
+    if (error != 0 && w->held->moved && !w->held->move_first) {
+        struct stat now;
+
+        /* Rewritten, but it could not move: the old one again. */
+        if (file_stat(dir, key->name, &now) == FILE_OK && now.st_ino != key->st.st_ino) {
+            undone(h, file_replace(dir, old, key->name));
+            return error;
+        }
+    }
+    if (w->held->moved)
+        undone(h, disk_remove(dir, old));
+    return error;
 }
 
 static int apply(struct hold *h, struct work *w)
 {
-    const struct piece *key = &w->c.parts[0];
     const struct held *held = w->held;
-    int error = 0;
 
-    if (!side_touch(&h->s->side, key->dir) || (held->moved && !side_touch(&h->s->side, held->dir)))
+    if (!side_touch(&h->s->side, w->c.parts[0].dir) || (held->moved && !side_touch(&h->s->side, held->dir)))
         return ENOMEM;
-    if (held->moved && held->move_first)
-        error = move(h, w);
-    if (error == 0 && held->rewritten && held->moved && held->move_first) {
-        error = replace(h, w, held->dir, held->name);
-        if (error != 0)
-            file_move(h->s->sp.dirs[held->dir].fd, held->name, h->s->sp.dirs[key->dir].fd, key->name);
-    } else if (error == 0 && held->rewritten) {
-        error = replace(h, w, key->dir, key->name);
-    }
-    if (error == 0 && held->moved && !held->move_first)
-        error = move(h, w);
-    return error;
+    return held->rewritten ? rewrite(h, w) : move(h, w);
 }
 
 /* Targets before sources: a key that moves between directories is in one of them on disk at any instant. */

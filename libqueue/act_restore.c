@@ -227,10 +227,13 @@ static void withdraw(struct back *b, struct work *w)
     for (size_t i = 0; w->going && i < w->c.n; i++) {
         struct going *g = &w->going[i];
 
+        int error = 0;
+
         if (g->there == THERE_NAMED)
-            file_remove(home_fd(b, g->dir), g->name);
+            error = disk_remove(home_fd(b, g->dir), g->name);
         else if (g->there == THERE_ASIDE && aside_name(b, w, i, name))
-            file_remove(home_fd(b, g->aside), name);
+            error = disk_remove(home_fd(b, g->aside), name);
+        b->j->uses[b->s->use].unfinished |= error != 0;
         g->there = THERE_NOT;
     }
 }
@@ -491,18 +494,18 @@ static void all_back(struct back *b, int error)
 
 /* --- third step: what is left in the case --- */
 
+/* The key of a copy goes last: while it is there, recover knows what the rest is. */
 static void settle(struct back *b, struct work *w)
 {
     int error = 0;
 
     w->result = LQ_DONE;
     w->live = false;
-    for (size_t i = w->copied ? 0 : 1; i < w->c.n && !b->s->keep && error == 0; i++) {
-        const struct piece *p = &w->c.parts[i];
+    for (size_t i = 1; i <= w->c.n && !b->s->keep && error == 0; i++) {
+        const struct piece *p = &w->c.parts[i % w->c.n];
 
-        error = side_touch(&b->s->side, p->dir) ? file_remove(from_fd(b, p), p->name) : ENOMEM;
-        if (error == ENOENT)
-            error = 0;
+        if (i < w->c.n || w->copied)
+            error = side_touch(&b->s->side, p->dir) ? disk_remove(from_fd(b, p), p->name) : ENOMEM;
     }
     if (error != 0) {
         b->j->uses[b->s->use].unfinished = true;

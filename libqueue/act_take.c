@@ -78,12 +78,13 @@ static void withdraw(struct take *t, struct work *w)
 
     for (unsigned i = 0; i < w->placed; i++) {
         const struct piece *p = &w->c.parts[w->copied ? w->c.n - 1 - i : i + 1];
+        int error = case_dir(t, p, &fd, true);
 
-        if (case_dir(t, p, &fd, true) != 0)
-            continue;
-        file_remove(fd, p->name);
-        if (w->copied && p == &w->c.parts[0] && own_name(name, PARTIAL, "", p->name))
-            file_remove(fd, name);
+        if (error == 0)
+            error = disk_remove(fd, p->name);
+        if (error == 0 && w->copied && p == &w->c.parts[0] && own_name(name, PARTIAL, "", p->name))
+            error = disk_remove(fd, name);
+        t->j->uses[t->s->use].unfinished |= error != 0;
     }
     w->placed = 0;
 }
@@ -319,7 +320,7 @@ static int settle_part(struct take *t, struct work *w, const struct piece *p)
     if (!in_spool_changed(t, p))
         return ENOMEM;
     if (!t->s->actor->one_file || w->copied)
-        error = file_remove(spool_fd(t, p), p->name);
+        error = disk_remove(spool_fd(t, p), p->name);
     else {
         error = case_dir(t, p, &fd, true);
         if (error == 0)
@@ -336,7 +337,7 @@ static void settle(struct take *t, struct work *w)
     int error = 0;
 
     if (w->copied && own_name(name, ASIDE, job_mark(t->j), w->c.parts[0].name))
-        error = file_remove(spool_fd(t, &w->c.parts[0]), name);
+        error = disk_remove(spool_fd(t, &w->c.parts[0]), name);
     for (size_t i = 1; i < w->c.n; i++) {
         int one = settle_part(t, w, &w->c.parts[i]);
 

@@ -100,10 +100,8 @@ static bool opposite(struct spool *from, size_t dir, struct spool *to, size_t *o
 
 static int drop(struct pair *p, struct spool *sp, size_t dir, const char *name)
 {
-    int error = file_remove(sp->dirs[dir].fd, name);
+    int error = disk_remove(sp->dirs[dir].fd, name);
 
-    if (error == ENOENT)
-        error = 0;
     note(p, error, sp, dir, name);
     return error;
 }
@@ -384,9 +382,9 @@ static void settle_id(struct pair *p, const char *id, size_t n, const struct fin
         return;
     copies = home.n > 0 && kept.files[0].st.st_dev != home.files[0].st.st_dev;
     went = in_ledger(p, &kept, key);
-    /* Copied back, and delivered since; on one disk the key itself says that it did not go. */
-    if (kept.keyed && home.n == 0 && went && elsewhere(p, &kept)) {
-        to_queue(p, &kept, &home, false);
+    /* Copied back: lines of copies whose key never got its name are cancelled. On one disk the key itself says that it did not go. */
+    if (kept.keyed && went && elsewhere(p, &kept)) {
+        to_queue(p, &kept, &home, true);
         return;
     }
     if (kept.keyed && !home.keyed) {
@@ -395,7 +393,7 @@ static void settle_id(struct pair *p, const char *id, size_t n, const struct fin
             note(p, ledger_cancel(p->ledger, key), &p->kept_sp, 0, id);
     } else if (!kept.keyed) {
         to_queue(p, &kept, &home, partial);
-    } else if (related(&kept, &home) || (copies && went)) {
+    } else if (related(&kept, &home)) {
         to_queue(p, &kept, &home, copies);
     } else {
         p->unclear++;
@@ -461,22 +459,29 @@ static void cancel_line(struct pair *p, const struct found *f)
     }
 }
 
-/* Parts that had their name already, of messages whose key had not. */
-static void drop_named_parts(struct pair *p, const struct finds *keys)
+static void drop_parts_of(struct pair *p, const char *id, size_t n)
 {
-    size_t n;
-    const struct entry *e = listing_entries(&p->home_sp, &n);
     static struct group home;
 
-    for (size_t i = 0, run; i < n && keys->n > 0; i += run) {
-        for (run = 1; i + run < n && is_id(&e[i + run], e[i].id, e[i].id_len); run++)
-            ;
-        if (!was_partial(keys, e[i].id, e[i].id_len))
-            continue;
-        gather(&home, &p->home_sp, e[i].id, e[i].id_len);
-        for (size_t k = 0; k < home.n && !home.keyed; k++)
-            drop_file(p, &home, &home.files[k]);
-    }
+    gather(&home, &p->home_sp, id, n);
+    for (size_t k = 0; k < home.n && !home.keyed; k++)
+        drop_file(p, &home, &home.files[k]);
+}
+
+/* Parts of this key's copy that had their name already: of its id, or of the one that a server gives to a copy. */
+static void drop_named_parts(struct pair *p, const struct found *f, const char *temp)
+{
+    const struct lq_actor *a = p->home_sp.backend->actor;
+    size_t n;
+    const struct entry *e = listing_entries(&p->home_sp, &n);
+    struct stat st;
+    char id[64];
+
+    for (size_t i = 0; i < n; i++)
+        if (memmem(f->name, strlen(f->name), e[i].id, e[i].id_len))
+            drop_parts_of(p, e[i].id, e[i].id_len);
+    if (a->new_id && exists(&p->home_sp, f->dir, temp, &st) && a->new_id(&p->home_sp, f->name, &st, id))
+        drop_parts_of(p, id, strlen(id));
 }
 
 void pair_drop_copies(struct pair *p)
@@ -493,13 +498,14 @@ void pair_drop_copies(struct pair *p)
     }
     snprintf(prefix, sizeof(prefix), COPY_KEY "%s-", p->mark);
     keys = find_names(p, &p->home_sp, prefix);
-    drop_named_parts(p, &keys);
     /* The key's copy goes last: it tells of the others, and of the line. */
     for (size_t i = 0; i < keys.n && !p->error; i++) {
+        full_name(name, prefix, keys.items[i].name);
+        drop_named_parts(p, &keys.items[i], name);
         if (p->ledger)
             cancel_line(p, &keys.items[i]);
-        full_name(name, prefix, keys.items[i].name);
-        drop(p, &p->home_sp, keys.items[i].dir, name);
+        if (!p->error)
+            drop(p, &p->home_sp, keys.items[i].dir, name);
     }
     p->in_case += keys.n;
     free(parts.items);
@@ -523,6 +529,31 @@ static void one_place(struct pair *p, const struct entry *a, const struct entry 
     p->in_queue++;
 }
 
+/* The old key is kept until the new one is written and in its place: go back to it unless both were done. */
+static void back_to_old(struct pair *p, const struct found *f, const char *old)
+{
+    struct spool *sp = &p->home_sp;
+    int dir = sp->dirs[f->dir].fd, error = 0;
+    struct stat was, now;
+    size_t n;
+    const struct entry *e = listing_entries(sp, &n);
+
+    if (!exists(sp, f->dir, old, &was))
+        return;
+    if (exists(sp, f->dir, f->name, &now)) {
+        if (!same_inode(&was, &now))
+            error = file_replace(dir, old, f->name);        /* rewritten, not moved */
+    } else {
+        for (size_t i = 0; i < n && error == 0; i++)
+            if (e[i].dir == f->dir && memmem(f->name, strlen(f->name), e[i].id, e[i].id_len) && exists(sp, f->dir, e[i].name, &now) &&
+                same_inode(&was, &now))
+                error = file_move(dir, e[i].name, dir, f->name);        /* moved, not rewritten */
+    }
+    note(p, error, sp, f->dir, f->name);
+    if (error == 0)
+        drop(p, sp, f->dir, old);
+}
+
 void pair_settle_hold(struct pair *p, bool on)
 {
     char prefix[40], name[NAME_MAX + 1];
@@ -531,6 +562,13 @@ void pair_settle_hold(struct pair *p, bool on)
     size_t n;
 
     sync_all(p, &p->home_sp);
+    snprintf(prefix, sizeof(prefix), OLD_KEY "%s-", p->mark);
+    f = find_names(p, &p->home_sp, prefix);
+    for (size_t i = 0; i < f.n && !p->error; i++) {
+        full_name(name, prefix, f.items[i].name);
+        back_to_old(p, &f.items[i], name);
+    }
+    free(f.items);
     snprintf(prefix, sizeof(prefix), REWRITTEN "%s-", p->mark);
     f = find_names(p, &p->home_sp, prefix);
     for (size_t i = 0; i < f.n && !p->error; i++) {
