@@ -146,9 +146,13 @@ static int move(struct hold *h, struct work *w)
     return error ? error : file_move(key_dir(h, w), w->c.parts[0].name, h->s->sp.dirs[held->dir].fd, held->name);
 }
 
-static void move_back(struct hold *h, struct work *w)
+/* Whether the key is what and where it was; else its second link stays for recover. */
+static bool as_it_was(const struct hold *h, const struct work *w)
 {
-    undone(h, file_move(h->s->sp.dirs[w->held->dir].fd, w->held->name, key_dir(h, w), w->c.parts[0].name));
+    const struct piece *key = &w->c.parts[0];
+    struct stat now;
+
+    return file_stat(key_dir(h, w), key->name, &now) == FILE_OK && now.st_ino == key->st.st_ino && now.st_dev == key->st.st_dev;
 }
 
 /* The new content is in `temp`. */
@@ -171,7 +175,7 @@ static int put_over(struct hold *h, struct work *w, const char *temp)
         return error;
     error = file_replace(dir, temp, held->name);
     if (error != 0)
-        move_back(h, w);
+        undone(h, file_move(h->s->sp.dirs[held->dir].fd, held->name, dir, key->name));
     return error;
 }
 
@@ -194,16 +198,9 @@ static int rewrite(struct hold *h, struct work *w)
     error = put_over(h, w, temp);
     if (error != 0)
         undone(h, disk_remove(dir, temp));
-    if (error != 0 && w->held->moved && !w->held->move_first) {
-        struct stat now;
-
-        /* Rewritten, but it could not move: the old one again. */
-        if (file_stat(dir, key->name, &now) == FILE_OK && now.st_ino != key->st.st_ino) {
-            undone(h, file_replace(dir, old, key->name));
-            return error;
-        }
-    }
-    if (w->held->moved)
+    if (error != 0 && w->held->moved && !as_it_was(h, w))
+        undone(h, w->held->move_first ? EIO : file_replace(dir, old, key->name));
+    if (w->held->moved && (error == 0 || as_it_was(h, w)))
         undone(h, disk_remove(dir, old));
     return error;
 }
