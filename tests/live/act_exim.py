@@ -31,6 +31,13 @@ class Exim(acting.Acting, inject_exim.Exim):
         self.room.stop(PIDFILE)
         self.room.end("exim4")
 
+    def pause(self):
+        self.room.stop(PIDFILE)
+        inside.wait_until("the end of all deliveries", lambda: not self.room.processes("exim4"), 60)
+
+    def go_on(self):
+        self.start("-q1s")
+
     def run_queue(self):
         self.room.run(["exim4", "-qf"], check=False)
 
@@ -63,8 +70,8 @@ class Exim(acting.Acting, inject_exim.Exim):
                 queue_id + " == " + message.rcpts[0]))
             self.run_queue()
             self.compare_holds(queue_id, message.rcpts[0])
-        self.stop()
-        self.start("-q1s")
+        self.pause()
+        self.go_on()
 
 
 SCENE = Exim

@@ -18,14 +18,16 @@ class Postfix(acting.Acting, inject_postfix.Postfix):
     ACCEPTED = r"queued as (\w+)"
     LOCKS = (r"skipped, still being delivered",)
     QUIET = (r"postsuper\[", r"removed$")
-    BY_ID = ("--trust-ids",)
+    BY_ID, DOWN = ("--trust-ids",), ("--active",)
     PORTS = (scene.SMTP_PORT, scene.ALT_PORT)
 
-    def busy(self):
-        """From now on both try their deferred mail again and again."""
+    def pause(self):
         for conf in (A, B):
-            self.room.run(["postconf", "-c", conf, "-e", *BUSY])
             self.room.run(["postfix", "-c", conf, "stop"])
+        inside.wait_until("the end of Postfix", lambda: not self.room.processes(
+            "master", "qmgr", "smtp", "smtpd", "cleanup", "pickup"), 60)
+
+    def go_on(self):
         inject_postfix.Postfix.start(self)
 
     def run_queue(self):
@@ -57,7 +59,10 @@ class Postfix(acting.Acting, inject_postfix.Postfix):
             inside.wait_until("a deferred message", lambda: any(
                 n.startswith("deferred/") for n in self.files(queue_id)))
             self.compare_holds(queue_id, message.rcpts[0])
-        self.busy()
+        self.pause()
+        for conf in (A, B):
+            self.room.run(["postconf", "-c", conf, "-e", *BUSY])
+        self.go_on()
 
 
 SCENE = Postfix

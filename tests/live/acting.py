@@ -13,7 +13,9 @@ import collections
 import glob
 import json
 import os
+import random
 import re
+import subprocess
 import threading
 import time
 
@@ -63,7 +65,8 @@ class Done:
 
     def __init__(self, code, out, err):
         self.code, self.err = code, err
-        self.outcomes = [json.loads(l) for l in out.splitlines() if l.startswith(b"{")]
+        self.lines = [json.loads(l) for l in out.splitlines() if l.startswith(b"{")]
+        self.outcomes = [o for o in self.lines if "result" in o]
         names = JOB.findall(err)
         self.job = names[-1] if names else None
 
@@ -73,7 +76,8 @@ class Done:
 
 class Acting:
     sink_class = ActSink
-    LOCKS, QUIET, BY_ID = (), (), ()
+    LOCKS, QUIET = (), ()
+    BY_ID, DOWN = (), ()            # options of ours: with ids, and while the MTA is down
     # What no log may say, whatever it said before.
     ALARMS = r"panic|fatal|corrupt|SYSERR|bogus|lost control|unrecognized|core dump|signal 11"
 
@@ -90,6 +94,7 @@ class Acting:
         self.reasons = collections.Counter()
         self.purged = []                # ids that mqpurge --no-undo said are gone
         self.problems = []
+        self.dice = random.Random(self.mta + self.suite)
 
     def compose(self, pool=None, attempts=None):
         """A message that leaves at its first attempt, at a later one, or not before the end."""
@@ -233,6 +238,66 @@ class Acting:
         for thread in threads:
             thread.join(240)
 
+    # -- commands that are killed ---------------------------------------------------------------
+
+    def interrupted(self, verbs):
+        """Kills one of ours at some moment, then asks for recovery, which must always succeed."""
+        name, *argv = verbs[self.dice.randrange(len(verbs))]
+        child = self.room.start([*self.commands[name], *argv, "--yes", "-j"])
+        try:
+            child.wait(self.dice.uniform(0, 0.25))
+            self.counts["killed too late"] += 1
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+            self.counts["killed"] += 1
+        self.command("mqquarantine", "recover", fine=(0,))
+
+    def loop_killed(self):
+        take = ("mqquarantine", "take", "--why", "lab", "-m", "40")
+        self.interrupted([(*take, "--all"), (*take, *self.pool("take")),
+                          ("mqquarantine", "hold", "--all", "--why", "lab"),
+                          ("mqquarantine", "release", "--all", "--why", "lab"),
+                          ("mqpurge", "--why", "lab", "--all", "-m", "40")])
+        names, _ = self.cases()
+        if names:
+            self.interrupted([("mqquarantine", "restore", names[self.dice.randrange(len(names))])])
+        purged = self.undoable()
+        if purged:
+            self.interrupted([("mqpurge", "--undo", purged[0])])
+
+    def undoable(self):
+        """Undo cases that still hold something."""
+        listed = self.command("mqquarantine", "list", "-j", fine=(0, 1))
+        return [c["case"] for c in listed.lines
+                if c["custody"] == "purged" and c["restored"] < c["messages"]]
+
+    # -- while the MTA is down ------------------------------------------------------------------
+
+    def down(self):
+        """The same on a queue that nobody runs: everything can be done, and nothing is in use."""
+        self.pause()
+        for argv in (["take", "--all", "-m", "20"], ["hold", "--all"], ["release", "--all"]):
+            done = self.quarantine(*argv, *self.DOWN, "--why", "nobody is here")
+            self.told_idle(argv[0], done)
+            if argv[0] == "take" and done.ids():
+                self.told_idle("restore", self.restore(done.job))
+        done = self.command("mqpurge", "--all", "-m", "20", *self.DOWN, "--why", "nobody is here",
+                            "--yes", "-j")
+        self.told_idle("mqpurge", done)
+        if done.ids():
+            self.told_idle("undo", self.command("mqpurge", "--undo", done.job, "--yes", "-j"))
+        self.go_on()
+
+    def told_idle(self, verb, done):
+        left = [o for o in done.outcomes if o["result"] != "done" and
+                not re.search(self.NOTHING_TO_DO, o.get("text", ""))]
+        self.score.plain(verb + " while the MTA is down", not left, left[:3])
+        self.score.plain(verb + " while the MTA is down, at all", bool(done.ids()), done.err[-300:])
+
+    # What may be said of a message although nobody works on it.
+    NOTHING_TO_DO = r"is not (held|frozen|on hold)|(held|frozen|on hold) already"
+
     # -- the balance ----------------------------------------------------------------------------
 
     def in_queue(self):
@@ -293,10 +358,14 @@ class Acting:
 
     def settle_accounts(self):
         self.drain()
+        for job in self.undoable():
+            self.command("mqpurge", "--undo", job, "--yes", "-j", fine=(0,))
+        self.drain()
         names, cased = self.cases()
         self.score.plain("mail was kept in cases", bool(cased), "there is none: nothing was shown")
         self.balance("with cases", cased)
         for name in names:
+            self.command("mqquarantine", "verify", name, fine=(0,))
             self.restore(name)
         self.drain()
         names, cased = self.cases()
@@ -412,11 +481,14 @@ class Acting:
         self.together((), 3 + self.seconds / 5)
         calm = self.log()
         self.together(self.LOOPS, self.seconds)
-        claims = sum(n for k, n in self.counts.items() if k.endswith((" done", " skipped")))
+        told = sum(n for k, n in self.counts.items() if k.endswith((" done", " skipped")))
+        self.score.plain("lines of ours in the system's log", self.our_lines() == told,
+                         "%d lines for %d messages" % (self.our_lines(), told))
+        self.together(("killed",), self.seconds / 2)
+        self.down()
         self.settle_accounts()
-        acted = sum(n for k, n in self.counts.items() if k.endswith((" done", " skipped")))
-        self.score.plain("lines of ours in the system's log", self.our_lines() == acted,
-                         "%d lines for %d messages" % (self.our_lines(), acted))
+        claims = sum(n for k, n in self.counts.items() if k.endswith((" done", " skipped")))
+        claims += 50 * self.counts["killed"]        # they did not live to tell how many
         locks = self.check_log(calm, claims)
         for text in self.problems[:20]:
             self.score.plain("beside the running MTA", False, text)
@@ -425,9 +497,9 @@ class Acting:
         self.summary(claims, locks)
 
     def summary(self, claims, locks):
-        verbs = sorted(v for v in self.counts if " " not in v)
-        lines = ["%s %s: %d messages in, %d claims, %d lock lines in the log" % (
-            self.mta, self.suite, len(self.sent), claims, locks)]
+        verbs = sorted(v for v in self.counts if " " not in v and v != "killed")
+        lines = ["%s %s: %d messages in, %d claims, %d lock lines in the log, %d commands killed" % (
+            self.mta, self.suite, len(self.sent), claims, locks, self.counts["killed"])]
         for verb in verbs:
             lines.append("  %-8s %4d runs, %5d done, %5d skipped, %d failed" % (
                 verb, self.counts[verb], self.counts[verb + " done"],
