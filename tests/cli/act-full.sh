@@ -61,8 +61,11 @@ for mta in $MTAS; do
     few mqquarantine take --spool disk/q --vault disk/v -m 1 $FLOOD -x --why test --yes
     fill
     few mqquarantine hold --spool disk/q --vault disk/v -m 3 $FLOOD -x --yes
+    few mqquarantine release --spool disk/q --vault disk/v -m 3 $FLOOD -z --yes
     few mqquarantine take --spool disk/q --vault disk/v -m 5 $FLOOD -x --why test --yes
     fill
+    few mqquarantine pack --spool disk/q -m 20 --all --output disk/pack.tar.gz
+    [ ! -e disk/pack.tar.gz ] || echo 'half a pack was left'
     few mqquarantine take --spool disk/q --vault disk/v $FLOOD -x --why test --yes
     where disk/q disk/v
     few mqpurge --spool disk/q --vault disk/v -r @bigmail.example -x --why test --yes

@@ -19,6 +19,7 @@ round() { # round MTA QUEUE VAULT
     echo "left: $(count "$q" $FLOOD), others: $(($(count "$q") + n))"
     case=$(the_case "$v")
     (cd "$v/$case" && sha256sum -c --quiet manifest-sha256.txt && sha256sum -c --quiet tagmanifest-sha256.txt && echo 'sha256sum agrees')
+    quiet mqquarantine verify --vault "$v" "$case"
     quiet mqquarantine restore --vault "$v" "$case" --yes
 }
 
