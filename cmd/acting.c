@@ -229,6 +229,44 @@ static bool first_seen(struct acting *a, const struct lq_record *rec)
     return a->seen.n > (before > COUNT_FIRST ? before : COUNT_FIRST);
 }
 
+static uint32_t left_entry(struct acting *a, const char *spool, const char *id)
+{
+    struct text key = { 0 };
+    uint32_t entry;
+
+    text_put(&key, id);
+    text_char(&key, '\0');
+    text_put(&key, spool);
+    entry = count_key(&a->left, key.p, key.n);
+    text_done(&key);
+    return entry;
+}
+
+void acting_skipped(struct acting *a, const char *spool, const char *id)
+{
+    struct sighting s = { .message = ++a->left_count };
+
+    if (a->wait && spool && id)
+        count_add(&a->left, left_entry(a, spool, id), &s);
+}
+
+enum { TRIES = 4 };
+
+/* True when the message was skipped before, and is worth another try: it was being received, or delivered. */
+static bool once_more(struct acting *a, const struct lq_record *rec)
+{
+    struct lq_str spool = lq_record_text(rec, LQ_SPOOL), id = lq_record_text(rec, LQ_QUEUE_ID), state = lq_record_text(rec, LQ_STATE);
+    uint32_t tried;
+
+    if (!a->again_now || !spool.p || !id.p || (state.p && strcmp(state.p, "active") == 0 && !a->active))
+        return false;
+    tried = count_get(&a->left, left_entry(a, spool.p, id.p))->messages;
+    if (tried == 0 || tried >= TRIES)
+        return false;
+    a->skipped--;
+    return true;
+}
+
 /*
  * Short ids are made of an inode number and come back; long ones have a "z" in them, which no hexadecimal digit is
  * (postfix 2.9, enable_long_queue_ids).
@@ -255,7 +293,7 @@ static struct walk look(struct acting *a, bool *short_ids)
     struct lq_error err;
 
     while (!acting_interrupted() && walk_next(&w, &rec) == LQ_OK) {
-        if ((a->from.given && !list_from_has(&a->from, rec)) || !first_seen(a, rec))
+        if ((a->from.given && !list_from_has(&a->from, rec)) || (!first_seen(a, rec) && !once_more(a, rec)))
             continue;
         if (a->limit && a->matched++ >= a->limit)
             continue;
@@ -380,8 +418,7 @@ void acting_show(const struct acting *a, const struct text *t)
         output(t->p, t->n);
     if (a->json || (asked && !isatty(STDOUT_FILENO) && isatty(STDERR_FILENO)))
         fwrite(t->p, 1, t->n, stderr);
-    if (isatty(STDOUT_FILENO))
-        fflush(stdout);
+    output_flush();
 }
 
 static bool confirmed(struct acting *a)
@@ -513,18 +550,20 @@ static void count_later(struct acting *a)
     walk_end(&w);
 }
 
-enum { ROUND_SECONDS = 3 };
+enum { ROUND_SECONDS = 3, AGAIN_SECONDS = 30 };
 
 /* A job for each round that finds something new. */
 static void later_rounds(struct acting *a)
 {
-    time_t end = time(NULL) + (time_t)a->wait;
+    time_t end = time(NULL) + (time_t)a->wait, tried = time(NULL);
     bool short_ids = false, went = true;
 
     report(REPORT_NOTE, "acting on what arrives for %lu seconds more; what is delivered at once is faster than that: "
-                        "block the senders at SMTP time (--block prints how)", a->wait);
+                        "what blocks it at SMTP time is printed above", a->wait);
     while (went && !acting_interrupted() && time(NULL) < end) {
         acting_sleep(ROUND_SECONDS);
+        a->again_now = time(NULL) - tried >= AGAIN_SECONDS || time(NULL) >= end;
+        tried = a->again_now ? time(NULL) : tried;
         fix_now(a);
         new_set(a);
         look(a, &short_ids);
@@ -623,9 +662,9 @@ static void say_cases(struct acting *a)
     if (a->vault)
         text_shell(&where, a->vault, strlen(a->vault));
     if (a->verb == LQ_TAKE)
-        report(REPORT_NOTE, "case %.*s; to look: mqquarantine show %.*s%s%.*s; to put them back: mqquarantine restore %.*s%s%.*s",
-               (int)a->names.n, a->names.p, (int)a->names.n, a->names.p, vault, (int)where.n, where.p, (int)a->names.n,
-               a->names.p, vault, (int)where.n, where.p);
+        report(REPORT_NOTE, "case%s %.*s; to look: mqquarantine show %.*s%s%.*s; to put them back: mqquarantine restore %.*s%s%.*s",
+               memchr(a->names.p, ' ', a->names.n) ? "s" : "", (int)a->names.n, a->names.p, (int)a->names.n, a->names.p, vault,
+               (int)where.n, where.p, (int)a->names.n, a->names.p, vault, (int)where.n, where.p);
     if (a->verb == LQ_PURGE)
         report(REPORT_NOTE, "to undo: mqpurge --undo %.*s%s%.*s", (int)a->names.n, a->names.p, vault, (int)where.n, where.p);
     text_done(&where);
@@ -653,6 +692,7 @@ int acting_end(struct acting *a)
     plan_done(&a->plan);
     lq_set_free(a->set);
     count_done(&a->seen);
+    count_done(&a->left);
     list_from_done(&a->from);
     select_end(&a->sel);
     text_done(&a->command);

@@ -43,6 +43,9 @@ struct acting {
     /* Its own. */
     struct text command;        /* the command line as it could be typed again */
     struct counter seen;        /* every message that was in a set so far, by spool, id and identity */
+    struct counter left;        /* by spool and id, how often a message was skipped; with --for some are tried again */
+    uint32_t left_count;
+    bool again_now;             /* in this round */
     struct plan plan;
     struct lq_set *set;
     uint64_t matched;           /* also those beyond --max-count */
@@ -78,6 +81,8 @@ void acting_show(const struct acting *a, const struct text *t);
 /* The end of the command: the exit status. */
 int acting_end(struct acting *a);
 
+/* A message was skipped: with --for it may be tried again. */
+void acting_skipped(struct acting *a, const char *spool, const char *id);
 /* True once SIGINT, SIGTERM or SIGHUP came. */
 bool acting_interrupted(void);
 /* Wait, at most until such a signal comes. */

@@ -45,13 +45,18 @@ void output(const void *p, size_t n)
         note_output_error();
 }
 
+void output_flush(void)
+{
+    if (!output_error && fflush(stdout) != 0)
+        note_output_error();
+}
+
 static void print_line(const char *text, size_t n)
 {
     struct text line = { 0 };
 
     /* What was printed before the trouble stands before it on the terminal, too. */
-    if (!output_error && fflush(stdout) != 0)
-        note_output_error();
+    output_flush();
     text_put(&line, name);
     text_put(&line, ": ");
     text_escape(&line, text, n, 0);

@@ -31,6 +31,8 @@ void report_no_memory(void) __attribute__((noreturn));
 int report_end(bool selected);
 /* Write to standard output; remembers why it failed, if it does. Everything a command prints goes through here. */
 void output(const void *p, size_t n);
+/* Let what was written be seen now. */
+void output_flush(void);
 /* True when standard output can take no more: the reader went away or the disk is full. */
 bool report_output_broken(void);
 

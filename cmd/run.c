@@ -119,8 +119,10 @@ static void keep_rate(const struct pace *p, unsigned long rate)
 {
     double ahead = rate ? (double)p->n / (double)rate - since(&p->begun) : 0;
 
-    if (ahead > 0)
+    if (ahead > 0) {
+        output_flush();
         acting_sleep(ahead);
+    }
 }
 
 /* --- the job --- */
@@ -154,6 +156,8 @@ static void note(struct acting *a, const struct lq_outcome *o)
     a->done += o->result == LQ_DONE;
     a->skipped += o->result == LQ_SKIPPED;
     a->failed += o->result == LQ_FAILED;
+    if (o->result == LQ_SKIPPED)
+        acting_skipped(a, o->spool, o->id);
     a->stayed += !a->active && o->result == LQ_SKIPPED && o->state && strcmp(o->state, "active") == 0 &&
                  strcmp(o->mta, "postfix") == 0;
 }
