@@ -296,20 +296,26 @@ static char *draw_tree(const char *path)
 
 static struct lq_error err;
 
-static struct lq_set *select_all(struct lq_queue *q, const struct lq_filter *filter)
+static void add_all(struct lq_set *set, struct lq_queue *q, const struct lq_filter *filter)
 {
     struct lq_scan_opts opts = { .size = sizeof(opts), .filter = filter, .fields = LQ_FIELDS_SET, .threads = 1 };
     const struct lq_record *rec;
     struct lq_scan *scan;
-    struct lq_set *set;
     int rc;
 
-    ck_assert_int_eq(lq_set_new(&set, &err), LQ_OK);
     ck_assert_msg(lq_scan_begin(&scan, q, &opts, &err) == LQ_OK, "%s", err.text);
     while ((rc = lq_scan_next(scan, &rec, &err)) == LQ_OK)
         ck_assert_int_eq(lq_set_add(set, q, rec, &err), LQ_OK);
     ck_assert_int_eq(rc, LQ_END);
     lq_scan_end(scan);
+}
+
+static struct lq_set *select_all(struct lq_queue *q, const struct lq_filter *filter)
+{
+    struct lq_set *set;
+
+    ck_assert_int_eq(lq_set_new(&set, &err), LQ_OK);
+    add_all(set, q, filter);
     return set;
 }
 
@@ -444,6 +450,57 @@ END_TEST
 START_TEST(takes_and_restores_across)
 {
     take_and_restore((enum mta)_i, true);
+}
+END_TEST
+
+/* Two spools, one case: taken by one job, and put back by one. */
+START_TEST(case_of_two_spools)
+{
+    char *before, *after, *text, *dir, second[700], command[1500];
+    struct lq_queue *q[2];
+    struct lq_set *set;
+    struct lq_vault *v;
+    struct lq_case *c;
+
+    make_spool((enum mta)_i, MESSAGES);
+    snprintf(second, sizeof(second), "%s/second", top);
+    snprintf(command, sizeof(command), "cp -a '%s' '%s'", spool_path, second);
+    ck_assert_int_eq(system(command), 0);
+    before = draw_tree(top);
+    ck_assert_int_eq(lq_set_new(&set, &err), LQ_OK);
+    for (size_t i = 0; i < 2; i++) {
+        q[i] = open_queue(mta_names[_i], i ? second : spool_path);
+        add_all(set, q[i], NULL);
+    }
+    text = run_set(set, (struct lq_job_opts){ .verb = LQ_TAKE }, &dir);
+    ck_assert_msg(count_words(text, " done") == 2 * MESSAGES, "%s", text);
+    free(text);
+    lq_set_free(set);
+
+    ck_assert_int_eq(lq_vault_open(&v, vault_path, &err), LQ_OK);
+    ck_assert_int_eq(lq_case_open(&c, v, strrchr(dir, '/') + 1, &err), LQ_OK);
+    ck_assert_uint_eq(lq_case_info(c)->spools, 2);
+    ck_assert_int_eq(lq_set_new(&set, &err), LQ_OK);
+    for (size_t i = 0; i < 2; i++) {
+        struct lq_queue *lent;
+
+        lq_queue_close(q[i]);
+        ck_assert_msg(lq_case_queue(&lent, c, i, &err) == LQ_OK, "%s", err.text);
+        add_all(set, lent, NULL);
+    }
+    text = run_set(set, (struct lq_job_opts){ .verb = LQ_RESTORE }, NULL);
+    ck_assert_msg(count_words(text, " done") == 2 * MESSAGES && !strstr(text, "begin"), "%s", text);
+    free(text);
+    lq_set_free(set);
+    lq_case_close(c);
+    lq_vault_close(v);
+    nftw(vault_path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    after = draw_tree(top);
+    ck_assert_str_eq(before, after);
+    free(before);
+    free(after);
+    free(dir);
+    clean();
 }
 END_TEST
 
@@ -832,6 +889,7 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, takes_and_restores, 0, MTAS);
     tcase_add_loop_test(t, takes_and_restores_across, 0, MTAS);
+    tcase_add_loop_test(t, case_of_two_spools, 0, MTAS);
     tcase_add_loop_test(t, dry_is_run, 0, MTAS);
     tcase_add_loop_test(t, purges, 0, MTAS);
     tcase_add_loop_test(t, purges_with_undo, 0, MTAS);
