@@ -7,7 +7,7 @@
  * order of linking, renaming and removing is the engine's.
  */
 #include "exim.h"
-#include "find.h"
+#include "settings.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -512,12 +512,12 @@ static enum hold_result hold(struct spool *sp, const struct claim *c, struct byt
 /* Ask exim, once; NULL where it does not answer for this spool: a copy, or Exim is not installed. */
 static const struct exim_spool *settings(const struct spool *sp)
 {
-    struct find_setting s[] = { { .name = "timeout_frozen_after" }, { .name = "auto_thaw" }, { .name = "ignore_bounce_errors_after" } };
+    struct setting s[] = { { .name = "timeout_frozen_after" }, { .name = "auto_thaw" }, { .name = "ignore_bounce_errors_after" } };
     struct exim_spool *own = sp->own;
 
-    if (!own->settings.asked && sp->live && find_settings("exim", sp->fd, s, sizeof(s) / sizeof(s[0]), NULL))
-        own->settings.known = find_duration(s[0].value, 1, &own->settings.frozen) && find_duration(s[1].value, 1, &own->settings.thaw) &&
-                              find_duration(s[2].value, 1, &own->settings.bounce);
+    if (!own->settings.asked && sp->live && settings_ask("exim", sp->fd, s, sizeof(s) / sizeof(s[0]), NULL))
+        own->settings.known = settings_duration(s[0].value, 1, &own->settings.frozen) && settings_duration(s[1].value, 1, &own->settings.thaw) &&
+                              settings_duration(s[2].value, 1, &own->settings.bounce);
     own->settings.asked = true;
     return own->settings.known ? own : NULL;
 }

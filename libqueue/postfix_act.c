@@ -10,7 +10,7 @@
  * come back under its id while that memory lasts: the queue manager would load it a second time and abort (seen with 3.7.11). settled() tells
  * whether it was started anew since.
  */
-#include "find.h"
+#include "settings.h"
 #include "postfix.h"
 
 #include <dirent.h>
@@ -59,13 +59,13 @@ static const char *kind_name(int kind)
 
 enum { HASH_NAMES, HASH_DEPTH, LIFE, BOUNCE_LIFE, LONG_IDS, SETTINGS };
 
-static void note_settings(struct postfix_spool *own, const struct find_setting *s)
+static void note_settings(struct postfix_spool *own, const struct setting *s)
 {
     char *end;
     unsigned long depth = strtoul(s[HASH_DEPTH].value, &end, 10);
 
-    own->settings.known = end > s[HASH_DEPTH].value && *end == '\0' && find_duration(s[LIFE].value, A_DAY, &own->settings.lifetime) &&
-                          find_duration(s[BOUNCE_LIFE].value, A_DAY, &own->settings.bounce_lifetime);
+    own->settings.known = end > s[HASH_DEPTH].value && *end == '\0' && settings_duration(s[LIFE].value, A_DAY, &own->settings.lifetime) &&
+                          settings_duration(s[BOUNCE_LIFE].value, A_DAY, &own->settings.bounce_lifetime);
     own->settings.depth = depth < POSTFIX_DEPTH_MAX ? (unsigned)depth : POSTFIX_DEPTH_MAX;
     own->settings.long_ids = strcasecmp(s[LONG_IDS].value, "yes") == 0;
     snprintf(own->settings.hashed, sizeof(own->settings.hashed), "%s", s[HASH_NAMES].value);
@@ -74,14 +74,14 @@ static void note_settings(struct postfix_spool *own, const struct find_setting *
 /* Ask postconf, once; NULL where it does not answer for this spool: a copy, or Postfix is not installed. */
 static const struct postfix_spool *settings(const struct spool *sp)
 {
-    struct find_setting s[SETTINGS] = {
+    struct setting s[SETTINGS] = {
         [HASH_NAMES] = { .name = "hash_queue_names" },      [HASH_DEPTH] = { .name = "hash_queue_depth" },
         [LIFE] = { .name = "maximal_queue_lifetime" },      [BOUNCE_LIFE] = { .name = "bounce_queue_lifetime" },
         [LONG_IDS] = { .name = "enable_long_queue_ids" },
     };
     struct postfix_spool *own = sp->own;
 
-    if (!own->settings.asked && sp->live && find_settings("postfix", sp->fd, s, SETTINGS, NULL))
+    if (!own->settings.asked && sp->live && settings_ask("postfix", sp->fd, s, SETTINGS, NULL))
         note_settings(own, s);
     own->settings.asked = true;
     return own->settings.known ? own : NULL;

@@ -209,7 +209,7 @@ static const struct { const char *name, *mta, *script, *expected; } settings_row
 START_TEST(settings)
 {
     const struct find_places places = { .postconf = programs, .exim = programs, .timeout_ms = 30000 };
-    struct find_setting s[] = { { .name = "one", .value = "old" }, { .name = "two", .value = "old" } };
+    struct setting s[] = { { .name = "one", .value = "old" }, { .name = "two", .value = "old" } };
     char path[128], got[600];
     int fd;
 
@@ -217,7 +217,7 @@ START_TEST(settings)
     fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     ck_assert_int_ge(fd, 0);
     put_program(settings_rows[_i].script);
-    ck_assert(find_settings(settings_rows[_i].mta, fd, s, 2, &places) == (settings_rows[_i].expected != NULL));
+    ck_assert(settings_ask(settings_rows[_i].mta, fd, s, 2, &places) == (settings_rows[_i].expected != NULL));
     snprintf(got, sizeof(got), "%s|%s", s[0].value, s[1].value);
     ck_assert_str_eq(got, settings_rows[_i].expected ? settings_rows[_i].expected : "|");
     close(fd);
@@ -232,7 +232,7 @@ static const struct { const char *text; int64_t seconds; } duration_rows[] = {
 START_TEST(durations)
 {
     int64_t seconds;
-    bool fine = find_duration(duration_rows[_i].text, 24 * 60 * 60, &seconds);
+    bool fine = settings_duration(duration_rows[_i].text, 24 * 60 * 60, &seconds);
 
     ck_assert_msg(fine == (duration_rows[_i].seconds >= 0), "%s", duration_rows[_i].text);
     if (fine)
