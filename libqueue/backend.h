@@ -28,6 +28,7 @@ struct spool_dir {
     int fd;
     const char *queue_name;     /* what records say as queue_name; owned by the spool */
     unsigned tag;               /* the back end's own: which kind of directory */
+    uid_t uid;                  /* its owner when it was opened */
 };
 
 /* A file found by list(). */

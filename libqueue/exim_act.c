@@ -45,6 +45,15 @@ static bool log_base(char base[DIR_MAX])
     return true;
 }
 
+/* As spool_dir(), without asking again whether a known one is still there. */
+static int find_dir(struct spool *sp, const char *path, size_t *dir)
+{
+    for (*dir = 0; *dir < sp->dir_count; ++*dir)
+        if (strcmp(sp->dirs[*dir].path, path) == 0)
+            return 0;
+    return spool_dir(sp, path, dir);
+}
+
 /* Whether the file is there, as what it is in *st. */
 static enum file_result look(struct spool *sp, size_t dir, const char *name, struct stat *st)
 {
@@ -63,7 +72,6 @@ struct taking {
     ino_t ino;
     unsigned flags;
     size_t dir;                 /* where it is looked for now */
-    uid_t owner;                /* of that directory */
 };
 
 static enum claim_result answer(struct taking *t, enum claim_result result, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
@@ -98,9 +106,9 @@ static bool sound(struct taking *t, size_t dir, const char *name, const struct s
         return true;
     else if (st->st_nlink > 1)
         answer(t, CLAIM_REFUSED, "%s/%s: has %lu links, where Exim's files have one", path, name, (unsigned long)st->st_nlink);
-    else if (st->st_uid != t->owner)
+    else if (st->st_uid != t->sp->dirs[t->dir].uid)
         answer(t, CLAIM_REFUSED, "%s/%s: belongs to uid %lu, the queue to uid %lu", path, name, (unsigned long)st->st_uid,
-               (unsigned long)t->owner);
+               (unsigned long)t->sp->dirs[t->dir].uid);
     else
         return true;
     return false;
@@ -134,37 +142,47 @@ static bool add_if_there(struct taking *t, size_t dir, enum exim_part part)
     return true;
 }
 
-/* In the log directory of the same queue; after split_spool_directory was changed, in either place, so in both. */
+/*
+ * In the log directory of the same queue; after split_spool_directory was changed, in either place, so in both. What is not there is seen from the
+ * base, without opening a directory for it.
+ */
 static bool add_logs(struct taking *t)
 {
-    char base[DIR_MAX], split[DIR_MAX + 2];
+    char base[DIR_MAX], split[DIR_MAX + 2], name[NAME_MAX + 3];
     size_t dir;
+    struct stat st;
 
     split_place(t->sp->dirs[t->dir].path, base);
-    if (!log_base(base))
+    if (!log_base(base) || find_dir(t->sp, base, &dir) != 0)
         return true;
     snprintf(split, sizeof(split), "%s/%c", base, t->id[5]);
-    return (spool_dir(t->sp, split, &dir) != 0 || add_if_there(t, dir, PART_LOG)) &&
-           (spool_dir(t->sp, base, &dir) != 0 || add_if_there(t, dir, PART_LOG));
+    snprintf(name, sizeof(name), "%c/%s", t->id[5], t->id);
+    if (look(t->sp, dir, name, &st) != FILE_GONE) {
+        size_t at;
+
+        if (find_dir(t->sp, split, &at) == 0 && !add_if_there(t, at, PART_LOG))
+            return false;
+    }
+    return add_if_there(t, dir, PART_LOG);
 }
 
-/* The first line of a -H is its own name: a file that begins otherwise is none. */
-static bool header_begins(struct taking *t, const char *name)
+/* Open -H, and see whether its first line is its own name: a file that begins otherwise is none. */
+static enum file_result look_into_header(struct taking *t, const char *name, struct stat *st, bool *begins)
 {
     struct source src = { .first = 64, .view = 64 };
     uint64_t off = 0;
     struct bytes line;
-    bool fits = false;
-    struct stat st;
     int fd;
+    enum file_result found = file_open(t->sp->dirs[t->dir].fd, name, &fd, st);
 
-    if (file_open(t->sp->dirs[t->dir].fd, name, &fd, &st) != FILE_OK)
-        return false;
-    if (source_file(&src, fd, (uint64_t)st.st_size) == 0)
-        fits = source_line(&src, &off, &line) == LINE_WHOLE && bytes_eq(line, bytes_from(name, strlen(name)));
+    *begins = false;
+    if (found != FILE_OK)
+        return found;
+    if (source_file(&src, fd, (uint64_t)st->st_size) == 0)
+        *begins = source_line(&src, &off, &line) == LINE_WHOLE && bytes_eq(line, bytes_from(name, strlen(name)));
     source_done(&src);
     close(fd);
-    return fits;
+    return FILE_OK;
 }
 
 /* Long enough without its -H that nobody is about to write one. */
@@ -185,6 +203,11 @@ static enum claim_result orphan(struct taking *t, const struct stat *data)
     if (!(t->flags & CLAIM_UNLOCKED) && !abandoned(t, data))
         return answer(t, CLAIM_REFUSED, "may still be being received (no -H, and younger than a day)");
     return CLAIM_OK;
+}
+
+static bool is_other(const struct taking *t, const struct stat *data)
+{
+    return t->ino != 0 && (data->st_ino != t->ino || data->st_dev != t->dev);
 }
 
 static bool same_file(const struct stat *a, const struct stat *b)
@@ -208,6 +231,8 @@ static enum claim_result lock_data(struct taking *t, const char *name, struct st
     t->c->lock = fd;
     if (st->st_nlink == 0)
         return gone(t);
+    if (is_other(t, st))
+        return answer(t, CLAIM_OTHER, "is another message now");
     if (!sound(t, t->dir, name, st, FILE_OK))
         return CLAIM_REFUSED;
     error = file_lock_range(fd, 0, (off_t)(t->id_len + EXIM_SUFFIX + 1));
@@ -233,6 +258,8 @@ static enum claim_result take_data(struct taking *t, const char *name, struct st
     found = look(t->sp, t->dir, name, st);
     if (found == FILE_GONE)
         return gone(t);
+    if (found == FILE_OK && is_other(t, st))
+        return answer(t, CLAIM_OTHER, "is another message now");
     return sound(t, t->dir, name, st, found) ? CLAIM_OK : CLAIM_REFUSED;
 }
 
@@ -255,8 +282,9 @@ static enum claim_result without_data(struct taking *t, const char *header, cons
 /* Key first; -D, which carries the lock, last. */
 static enum claim_result collect(struct taking *t, const char *header, const struct stat *data)
 {
+    bool begins, picky = !(t->flags & (CLAIM_DAMAGED | CLAIM_UNLOCKED));
     struct stat st;
-    enum file_result found = look(t->sp, t->dir, header, &st);
+    enum file_result found = picky ? look_into_header(t, header, &st, &begins) : look(t->sp, t->dir, header, &st);
 
     if (found == FILE_GONE) {
         enum claim_result may = orphan(t, data);
@@ -268,7 +296,7 @@ static enum claim_result collect(struct taking *t, const char *header, const str
     }
     if (!sound(t, t->dir, header, &st, found))
         return CLAIM_REFUSED;
-    if (!(t->flags & (CLAIM_DAMAGED | CLAIM_UNLOCKED)) && !header_begins(t, header))
+    if (picky && !begins)
         return answer(t, CLAIM_REFUSED, "its -H does not begin with its own name: Exim refuses it");
     add_part(t, t->dir, PART_HEADER, &st);
     if (!add_if_there(t, t->dir, PART_JOURNAL) || !add_logs(t))
@@ -283,29 +311,25 @@ static enum claim_result claim_here(struct taking *t)
     struct stat h, d;
     enum file_result has_header, has_data;
     enum claim_result r;
-    struct stat dir;
 
     part_name(t, PART_HEADER, header);
     part_name(t, PART_DATA, data);
-    if (fstat(t->sp->dirs[t->dir].fd, &dir) < 0)
-        return answer(t, CLAIM_REFUSED, "%s: %s", t->sp->dirs[t->dir].path, strerrordesc_np(errno));
-    t->owner = dir.st_uid;
     t->c->n = 0;
+    /* Before anything is locked: a -D without -H may be being received. */
     has_header = look(t->sp, t->dir, header, &h);
-    has_data = look(t->sp, t->dir, data, &d);
-    if (has_header == FILE_GONE && has_data == FILE_GONE)
-        return gone(t);
-    if (has_data == FILE_GONE)
-        return without_data(t, header, &h, has_header);
-    if (!sound(t, t->dir, data, &d, has_data))
-        return CLAIM_REFUSED;
-    if (t->ino != 0 && (d.st_ino != t->ino || d.st_dev != t->dev))
-        return answer(t, CLAIM_OTHER, "is another message now");
-    if (has_header == FILE_GONE && (r = orphan(t, &d)) != CLAIM_OK)
-        return r;
+    if (has_header == FILE_GONE) {
+        has_data = look(t->sp, t->dir, data, &d);
+        if (has_data == FILE_GONE)
+            return gone(t);
+        if (!sound(t, t->dir, data, &d, has_data))
+            return CLAIM_REFUSED;
+        r = orphan(t, &d);
+        if (r != CLAIM_OK)
+            return r;
+    }
     r = take_data(t, data, &d);
-    if (r == CLAIM_OK && t->ino != 0 && (d.st_ino != t->ino || d.st_dev != t->dev))
-        r = answer(t, CLAIM_OTHER, "is another message now");
+    if (r == CLAIM_GONE && has_header != FILE_GONE && look(t->sp, t->dir, data, &d) == FILE_GONE)
+        return without_data(t, header, &h, has_header);
     return r == CLAIM_OK ? collect(t, header, &d) : r;
 }
 
@@ -319,16 +343,22 @@ static bool is_frozen_place(const char *path)
     return n >= end && strcmp(base + n - end, "Finput") == 0 && (n == end || base[n - end - 1] == '/');
 }
 
-static enum claim_result try_dir(struct taking *t, const char *path)
+static enum claim_result try_dir(struct taking *t, size_t dir)
 {
     enum claim_result r;
 
-    if (spool_dir(t->sp, path, &t->dir) != 0)
-        return CLAIM_GONE;
+    t->dir = dir;
     r = claim_here(t);
     if (r != CLAIM_OK)
         claim_done(t->c);
     return r;
+}
+
+static enum claim_result try_path(struct taking *t, const char *path)
+{
+    size_t dir;
+
+    return spool_dir(t->sp, path, &dir) == 0 ? try_dir(t, dir) : CLAIM_GONE;
 }
 
 /* Exim moves messages between queues (-MG), and frozen ones into Finput. */
@@ -342,10 +372,10 @@ static enum claim_result look_elsewhere(struct taking *t)
 
         if (snprintf(path, sizeof(path), "%s/%c", own->bases[i], t->id[5]) >= (int)sizeof(path))
             continue;
-        r = try_dir(t, path);
+        r = try_path(t, path);
         path[strlen(path) - 2] = '\0';
         if (r == CLAIM_GONE)
-            r = try_dir(t, path);
+            r = try_path(t, path);
     }
     return r;
 }
@@ -354,7 +384,7 @@ static enum claim_result claim(struct spool *sp, const struct ref *ref, dev_t de
 {
     const struct entry *key = &ref->entries[0];
     struct taking t = { .sp = sp, .c = c, .dev = dev, .ino = ino, .flags = flags };
-    enum claim_result r = CLAIM_GONE;
+    enum claim_result r;
 
     c->lock = c->lock2 = -1;
     c->n = 0;
@@ -363,8 +393,9 @@ static enum claim_result claim(struct spool *sp, const struct ref *ref, dev_t de
     if (!exim_is_id(key->id, key->id_len))
         return answer(&t, CLAIM_REFUSED, "its name is none that Exim gives");
     memcpy(t.id, key->id, t.id_len);
+    r = try_dir(&t, key->dir);
     for (unsigned round = 0; round < ROUNDS && r == CLAIM_GONE; round++) {
-        r = try_dir(&t, sp->dirs[key->dir].path);
+        r = try_path(&t, sp->dirs[key->dir].path);      /* it may have been removed and made anew */
         if (r == CLAIM_GONE && !ref->twin && !(flags & CLAIM_UNLOCKED))
             r = look_elsewhere(&t);
     }

@@ -103,6 +103,9 @@ bool listing_more_files(void)
 /* Takes dir->fd over, also when it fails. */
 static bool remember_dir(struct spool *sp, struct spool_dir dir, const char *path, const char *queue_name, size_t *index)
 {
+    struct stat st;
+
+    dir.uid = fstat(dir.fd, &st) == 0 ? st.st_uid : (uid_t)-1;
     if (sp->dir_count == sp->dir_cap) {
         size_t cap = sp->dir_cap ? sp->dir_cap * 2 : 64;
         struct spool_dir *dirs = cap <= UINT16_MAX ? realloc(sp->dirs, cap * sizeof(*dirs)) : NULL;

@@ -45,6 +45,7 @@ struct postfix_spool {
         bool known;
         unsigned depth;     /* levels of one character above a file; where acting puts files only, for listing takes them as they are */
     } hash[PF_DIRS + 1];    /* the last: trace */
+    int log_dirs[3];        /* 1 + index of bounce, defer, trace; 0: not looked for, -1: not there */
     bool qmgr_known;
     int64_t qmgr_since;     /* epoch seconds, when its queue manager was started; INT64_MAX: none runs */
 };

@@ -282,18 +282,15 @@ static void add_part(struct taking *t, size_t dir, uint8_t role, const struct st
 /* One link, and of the queue's owner: what a stranger linked or left there is not Postfix's. In a case there are no strangers. */
 static bool sound(struct taking *t, size_t dir, const struct stat *st, bool any_owner)
 {
-    const char *path = t->sp->dirs[dir].path;
-    struct stat d;
+    const struct spool_dir *d = &t->sp->dirs[dir];
 
     if (t->flags & CLAIM_UNLOCKED)
         return true;
-    if (fstat(t->sp->dirs[dir].fd, &d) < 0)
-        answer(t, CLAIM_REFUSED, "%s: %s", path, strerrordesc_np(errno));
-    else if (st->st_nlink != 1)
-        answer(t, CLAIM_REFUSED, "%s/%s: has %lu links, where Postfix's files have one", path, t->name, (unsigned long)st->st_nlink);
-    else if (!any_owner && st->st_uid != d.st_uid)
-        answer(t, CLAIM_REFUSED, "%s/%s: belongs to uid %lu, the queue to uid %lu", path, t->name, (unsigned long)st->st_uid,
-               (unsigned long)d.st_uid);
+    if (st->st_nlink != 1)
+        answer(t, CLAIM_REFUSED, "%s/%s: has %lu links, where Postfix's files have one", d->path, t->name, (unsigned long)st->st_nlink);
+    else if (!any_owner && st->st_uid != d->uid)
+        answer(t, CLAIM_REFUSED, "%s/%s: belongs to uid %lu, the queue to uid %lu", d->path, t->name, (unsigned long)st->st_uid,
+               (unsigned long)d->uid);
     else
         return true;
     return false;
@@ -418,15 +415,14 @@ static enum claim_result claim_in_queue(struct taking *t, int kind)
     return r;
 }
 
-/* The queue manager may have moved it on, even while we look. */
-static enum claim_result look_everywhere(struct taking *t, const char *path, int kind, bool elsewhere)
+/* First where it was seen; the queue manager may have moved it on, even while we look, or made the directory anew. */
+static enum claim_result look_everywhere(struct taking *t, size_t dir, int kind, bool elsewhere)
 {
     static const int order[] = { PF_INCOMING, PF_ACTIVE, PF_DEFERRED, PF_HOLD, PF_CORRUPT };
-    enum claim_result r = CLAIM_GONE;
-    size_t dir;
+    enum claim_result r = claim_key(t, dir, kind);
 
     for (unsigned round = 0; round < ROUNDS && r == CLAIM_GONE; round++) {
-        if (spool_dir(t->sp, path, &dir) == 0)
+        if (spool_dir(t->sp, t->sp->dirs[dir].path, &dir) == 0)
             r = claim_key(t, dir, kind);
         for (size_t i = 0; elsewhere && r == CLAIM_GONE && i < sizeof(order) / sizeof(order[0]); i++)
             r = claim_in_queue(t, order[i]);
@@ -451,18 +447,53 @@ static bool add_log(struct taking *t, size_t dir, uint8_t role)
     return true;
 }
 
-/* Logs are named like the message; hashed or not is a setting of each log directory's own. */
+/* The base of a log directory, looked for once; -1: there is none. */
+static int log_base(struct spool *sp, size_t i)
+{
+    struct postfix_spool *own = sp->own;
+    size_t dir;
+
+    if (!own->log_dirs[i])
+        own->log_dirs[i] = spool_dir(sp, logs[i].name, &dir) == 0 ? (int)dir + 1 : -1;
+    return own->log_dirs[i] > 0 ? own->log_dirs[i] - 1 : -1;
+}
+
+/* The directory of a log at its full depth: one that was opened before, or through levels that are no links. */
+static bool log_dir(struct spool *sp, const char *queue, const char *path, const char *id, size_t *dir)
+{
+    struct levels l;
+
+    for (*dir = 0; *dir < sp->dir_count; ++*dir)
+        if (strcmp(sp->dirs[*dir].path, path) == 0)
+            return true;
+    if (levels_begin(&l, sp, queue, id) != 0)
+        return false;
+    while (strlen(l.path) < strlen(path))
+        if (!levels_next(&l))
+            return false;
+    *dir = l.dir;
+    return true;
+}
+
+/*
+ * Logs are named like the message, and lie where the setting of each log directory says; nearly always there is at most one of them. Most are not
+ * there: a look from the base tells so, whatever is on the way; only what is there is gone to level by level.
+ */
 static bool add_logs(struct taking *t)
 {
     for (size_t i = 0; i < LOGS; i++) {
-        struct levels l;
+        int base = log_base(t->sp, i);
+        char path[PATH_SIZE], name[PATH_SIZE + NAME_MAX + 1];
+        struct stat st;
+        size_t dir;
 
-        if (levels_begin(&l, t->sp, logs[i].name, t->name) != 0)
+        if (base < 0)
             continue;
-        do
-            if (!add_log(t, l.dir, logs[i].role))
-                return false;
-        while (levels_next(&l));
+        path_for(t->sp, logs[i].role, t->name, path);
+        snprintf(name, sizeof(name), "%s/%s", path, t->name);
+        if (file_stat(t->sp->dirs[base].fd, name + strlen(logs[i].name) + 1, &st) != FILE_GONE &&
+            log_dir(t->sp, logs[i].name, path, t->name, &dir) && !add_log(t, dir, logs[i].role))
+            return false;
     }
     return true;
 }
@@ -471,8 +502,7 @@ static enum claim_result claim(struct spool *sp, const struct ref *ref, dev_t de
 {
     const struct entry *key = &ref->entries[0];
     struct taking t = { .sp = sp, .c = c, .name = key->name, .dev = dev, .ino = ino, .flags = flags };
-    const char *path = sp->dirs[key->dir].path;
-    int kind = kind_of(path);
+    int kind = kind_of(sp->dirs[key->dir].path);
     enum claim_result r;
 
     c->lock = c->lock2 = -1;
@@ -481,7 +511,7 @@ static enum claim_result claim(struct spool *sp, const struct ref *ref, dev_t de
     if (kind < 0 || kind == ROLE_TRACE || postfix_queues[kind].log || !postfix_id_name(key->name, strlen(key->name)))
         return answer(&t, CLAIM_REFUSED, "is no queue file");
     /* Of two messages with one id only the inode tells which one is meant. */
-    r = look_everywhere(&t, path, kind, !(flags & CLAIM_UNLOCKED) && (ino != 0 || !ref->twin));
+    r = look_everywhere(&t, key->dir, kind, !(flags & CLAIM_UNLOCKED) && (ino != 0 || !ref->twin));
     if (r == CLAIM_GONE)
         return t.other ? answer(&t, CLAIM_OTHER, "the id belongs to another message now")
                        : answer(&t, CLAIM_GONE, "is not in the queue any more");

@@ -96,8 +96,6 @@ static const struct claim_row claim_rows[] = {
     { "-J linked", WHOLE, "F t; ln t input/" ID "-J", 0, NO_LOCK, NULL, CLAIM_REFUSED, "2 links", ID },
     { "log a link", WHOLE, "ln -s /etc/passwd msglog/" ID, 0, NO_LOCK, NULL, CLAIM_REFUSED, "not a regular file", ID },
     { "log a fifo", WHOLE, "mkfifo msglog/" ID, 0, NO_LOCK, NULL, CLAIM_REFUSED, "not a regular file", ID },
-    { "msglog a link of another's", WHOLE "rmdir msglog", "mkdir t; ln -s ../t msglog; F t/" ID, 0, NO_LOCK, NULL, CLAIM_OK,
-      "input/" ID "-H input/" ID "-D", ID },
     { "asked only: no lock", WHOLE, NULL, CLAIM_DRY, POSIX_WRITE, "input/" ID "-D", CLAIM_OK, "input/" ID "-H input/" ID "-D", ID },
     { "asked only, receiving", "D input " ID, NULL, CLAIM_DRY | CLAIM_DAMAGED, NO_LOCK, NULL, CLAIM_REFUSED, "being received", ID },
     { "asked only, linked", WHOLE, "ln input/" ID "-D t", CLAIM_DRY, NO_LOCK, NULL, CLAIM_REFUSED, "2 links", ID },
@@ -183,16 +181,16 @@ END_TEST
 START_TEST(owners)
 {
     struct claim c;
+    uid_t uid;
+    gid_t gid;
 
     room_open(AS_WE_ARE, TOOLS WHOLE);
-    room_list(&exim_backend, SEC_NAME);
-    if (geteuid() == 0) {
-        uid_t uid;
-        gid_t gid;
-
+    if (geteuid() == 0)
         sh("chown 1234:1235 input input/*; chown 0 input/*-H");
-        ck_assert_int_eq(exim_actor.owner(&room_spool, &uid, &gid), 0);
-        ck_assert_uint_eq(uid, 1234);
+    room_list(&exim_backend, SEC_NAME);
+    ck_assert_int_eq(exim_actor.owner(&room_spool, &uid, &gid), 0);
+    ck_assert_uint_eq(uid, geteuid() == 0 ? 1234 : geteuid());
+    if (geteuid() == 0) {
         ck_assert_uint_eq(gid, 1235);
         ck_assert_int_eq(exim_actor.claim(&room_spool, room_ref(ID, NULL), 0, 0, 0, &c), CLAIM_REFUSED);
         ck_assert_ptr_nonnull(strstr(c.why, "-H: belongs to uid 0, the queue to uid 1234"));

@@ -48,7 +48,7 @@ static const struct claim_row claim_rows[] = {
       KEY " bounce/0/" ID " defer/0/" ID " trace/0/" ID, STATE_DEFERRED },
     { "logs, flat and deep", DEFERRED "L defer/0/D/4 " ID "; L bounce " ID "; L trace " ID, NULL, 0, NO_LOCK, NULL, CLAIM_OK,
       KEY " bounce/" ID " defer/0/D/4/" ID " trace/" ID, STATE_DEFERRED },
-    { "log that came later", DEFERRED "rmdir defer", "L defer/0 " ID, 0, NO_LOCK, NULL, CLAIM_OK, KEY " defer/0/" ID, STATE_DEFERRED },
+    { "log level that came later", DEFERRED, "L defer/0 " ID, 0, NO_LOCK, NULL, CLAIM_OK, KEY " defer/0/" ID, STATE_DEFERRED },
     { "another's log", DEFERRED "L defer/D " ID "; L defer/0 " LONG, NULL, 0, NO_LOCK, NULL, CLAIM_OK, KEY, STATE_DEFERRED },
 
     { "being delivered", DEFERRED, NULL, 0, FLOCK_SH, KEY, CLAIM_BUSY, "delivered", STATE_NONE },
@@ -77,8 +77,10 @@ static const struct claim_row claim_rows[] = {
     { "a directory", DEFERRED, "rm " KEY "; mkdir " KEY, 0, NO_LOCK, NULL, CLAIM_REFUSED, "not a regular file", STATE_NONE },
     { "linked", DEFERRED, "ln " KEY " t", 0, NO_LOCK, NULL, CLAIM_REFUSED, "2 links", STATE_NONE },
     { "log a link", DEFERRED, "ln -s /etc/passwd bounce/" ID, 0, NO_LOCK, NULL, CLAIM_REFUSED, "not a regular file", STATE_NONE },
-    { "log a fifo", DEFERRED, "mkfifo defer/" ID, 0, NO_LOCK, NULL, CLAIM_REFUSED, "not a regular file", STATE_NONE },
-    { "log linked", DEFERRED, "L defer " ID "; ln defer/" ID " t", 0, NO_LOCK, NULL, CLAIM_REFUSED, "2 links", STATE_NONE },
+    { "log a fifo", DEFERRED, "mkdir defer/0; mkfifo defer/0/" ID, 0, NO_LOCK, NULL, CLAIM_REFUSED, "not a regular file", STATE_NONE },
+    { "log linked", DEFERRED, "L defer/0 " ID "; ln defer/0/" ID " t", 0, NO_LOCK, NULL, CLAIM_REFUSED, "2 links", STATE_NONE },
+    { "logs at a depth that is not theirs", DEFERRED "L defer " ID "; L defer/1/2 1234567; L bounce/0 1234567; L bounce " ID, NULL, 0, NO_LOCK, NULL,
+      CLAIM_OK, KEY, STATE_DEFERRED },
     { "log level a link", DEFERRED, "mkdir t; L t " ID "; ln -s ../t defer/0", 0, NO_LOCK, NULL, CLAIM_OK, KEY, STATE_DEFERRED },
 
     { "asked only: no lock", DEFERRED, NULL, CLAIM_DRY, FLOCK_SH, KEY, CLAIM_OK, KEY, STATE_DEFERRED },
@@ -157,18 +159,17 @@ START_TEST(owners)
     uid_t uid;
     gid_t gid;
 
-    room_open(AS_WE_ARE, TOOLS DEFERRED "L defer " ID "; M maildrop 0D432A0B0C2");
+    room_open(AS_WE_ARE, TOOLS DEFERRED "L defer/0 " ID "; M maildrop 0D432A0B0C2");
+    if (geteuid() == 0)
+        sh("chown 1234:1235 incoming active deferred deferred/0 hold defer defer/0 maildrop " KEY "; chown 4321 maildrop/*");
     room_list(&postfix_backend, SEC_NAME);
     ck_assert_int_eq(postfix_actor.owner(&room_spool, &uid, &gid), 0);
-    ck_assert_uint_eq(uid, geteuid());
+    ck_assert_uint_eq(uid, geteuid() == 0 ? 1234 : geteuid());
     if (geteuid() == 0) {
-        sh("chown 1234:1235 incoming active deferred deferred/0 hold defer maildrop " KEY "; chown 4321 maildrop/*");
-        ck_assert_int_eq(postfix_actor.owner(&room_spool, &uid, &gid), 0);
-        ck_assert_uint_eq(uid, 1234);
         ck_assert_uint_eq(gid, 1235);
         ck_assert_int_eq(postfix_actor.claim(&room_spool, room_ref(ID, NULL), 0, 0, 0, &c), CLAIM_REFUSED);
-        ck_assert_ptr_nonnull(strstr(c.why, "defer/" ID ": belongs to uid 0, the queue to uid 1234"));
-        sh("chown 1234 defer/*; chown 0 " KEY);
+        ck_assert_ptr_nonnull(strstr(c.why, "defer/0/" ID ": belongs to uid 0, the queue to uid 1234"));
+        sh("chown 1234 defer/0/*; chown 0 " KEY);
         ck_assert_int_eq(postfix_actor.claim(&room_spool, room_ref(ID, NULL), 0, 0, 0, &c), CLAIM_REFUSED);
         ck_assert_ptr_nonnull(strstr(c.why, "belongs to uid 0"));
         /* Whoever submits owns his file there. */
