@@ -79,23 +79,16 @@ static void ledger_key(const struct site *s, const struct work *w, char out[PATH
     snprintf(out, PATH_MAX, "%s%s%s%s", s->ledger_prefix, dir, *dir ? "/" : "", key->name);
 }
 
-/* The directory in the spool, made where it is missing, like the one above it. */
-static int home_dir(struct back *b, const char *path, size_t *out)
+/* A directory whose parent is there, made like it. */
+static int make_home_dir(struct site *s, const char *path, size_t *out)
 {
-    struct site *s = b->s;
     const char *slash = strrchr(path, '/');
     size_t parent;
     struct stat st;
     char up[256];
     bool made;
-    int fd, error = spool_dir(&s->home_sp, path, out);
+    int fd, error;
 
-    if (error == ENOENT && b->j->opts.dry) {
-        *out = SIZE_MAX;
-        return 0;
-    }
-    if (error != ENOENT || !slash)
-        return error;
     snprintf(up, sizeof(up), "%.*s", (int)(slash - path), path);
     error = spool_dir(&s->home_sp, up, &parent);
     if (error == 0)
@@ -109,6 +102,30 @@ static int home_dir(struct back *b, const char *path, size_t *out)
     }
     close(fd);
     return error ? error : spool_dir(&s->home_sp, path, out);
+}
+
+/* The directory in the spool; levels that are missing are made (Postfix may want several), but never a queue. */
+static int home_dir(struct back *b, const char *path, size_t *out)
+{
+    struct site *s = b->s;
+    int error = spool_dir(&s->home_sp, path, out);
+
+    if (error == ENOENT && b->j->opts.dry) {
+        *out = SIZE_MAX;
+        return 0;
+    }
+    for (const char *end = strchr(path, '/'); error == ENOENT && end && *end;) {
+        char level[256];
+
+        end += 1 + strcspn(end + 1, "/");
+        snprintf(level, sizeof(level), "%.*s", (int)(end - path), path);
+        error = spool_dir(&s->home_sp, level, out);
+        if (error == ENOENT)
+            error = make_home_dir(s, level, out);
+        if (error == 0 && *end)
+            error = ENOENT;     /* not yet at the last one */
+    }
+    return error;
 }
 
 /* Where each part goes, under the new id if there is one; false with the reason in w. */

@@ -600,6 +600,37 @@ START_TEST(holds_and_releases)
 }
 END_TEST
 
+/* Postfix's queue is hashed deeper by now, and lacks the levels: they are made. */
+START_TEST(restores_into_new_levels)
+{
+    char path[900], id[64], *text, *dir;
+    struct stat st;
+
+    make_spool(POSTFIX, MESSAGES);
+    text = run_queue(POSTFIX, (struct lq_job_opts){ .verb = LQ_TAKE }, &dir);
+    assert_all(text, " done");
+    free(text);
+    for (const char *const *d = (const char *const[]){ "deferred/A", "defer/A", NULL }; *d; d++) {
+        snprintf(path, sizeof(path), "%s/%s", spool_path, *d);
+        ck_assert_int_eq(rmdir(path), 0);
+        path[strlen(path) - 1] = '\0';
+        strcat(path, "7/7/7");
+        make_dirs(path);
+    }
+    text = run_case(dir, (struct lq_job_opts){ 0 });
+    assert_all(text, " done");
+    ck_assert_uint_eq(messages_left(POSTFIX), MESSAGES);
+    postfix_id(0, id);
+    snprintf(path, sizeof(path), "%s/deferred/A/A/D/%s", spool_path, id);
+    ck_assert_msg(stat(path, &st) == 0, "%s", path);
+    snprintf(path, sizeof(path), "%s/deferred/A/A", spool_path);
+    ck_assert(stat(path, &st) == 0 && (st.st_mode & 07777) == 0700);
+    free(text);
+    free(dir);
+    clean();
+}
+END_TEST
+
 /* --- between selection and act --- */
 
 /* The key file of message 0, and the file that carries its lock. */
@@ -887,7 +918,9 @@ int main(void)
     int failed;
 
     tcase_set_timeout(t, 60);
+    tcase_add_test(t, restores_into_new_levels);
     tcase_add_loop_test(t, takes_and_restores, 0, MTAS);
+    tcase_add_test(t, restores_into_new_levels);
     tcase_add_loop_test(t, takes_and_restores_across, 0, MTAS);
     tcase_add_loop_test(t, case_of_two_spools, 0, MTAS);
     tcase_add_loop_test(t, dry_is_run, 0, MTAS);
