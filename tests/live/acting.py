@@ -206,8 +206,15 @@ class Acting:
     def loop_kept(self):
         self.quarantine("take", *self.pool("kept"), "-m", "5", "--why", "to be kept")
 
-    LOOPS = ("take", "rival", "hold", "undo", "gone", "kept")
-    PAUSES = {"gone": 0.5, "kept": 1}       # some mail must live long enough to meet the others
+    def loop_pack(self):
+        """Evidence of mail that comes and goes meanwhile."""
+        with self.lock:
+            self.counts["packs"] += 1
+            output = "/lab/evidence-%d.tar.zst" % self.counts["packs"]
+        self.command("mqquarantine", "pack", *self.pool("calm"), "--output", output)
+
+    LOOPS = ("take", "rival", "hold", "undo", "gone", "kept", "pack")
+    PAUSES = {"gone": 0.5, "kept": 1, "pack": 1}    # some mail must live long enough to meet the others
 
     def loop(self, name):
         while not self.stopping.is_set():
@@ -496,8 +503,10 @@ class Acting:
                          "%d problems" % len(self.problems))
         self.summary(claims, locks)
 
+    VERBS = ("take", "restore", "hold", "release", "mqpurge", "recover", "verify", "pack")
+
     def summary(self, claims, locks):
-        verbs = sorted(v for v in self.counts if " " not in v and v != "killed")
+        verbs = sorted(v for v in self.counts if v in self.VERBS)
         lines = ["%s %s: %d messages in, %d claims, %d lock lines in the log, %d commands killed" % (
             self.mta, self.suite, len(self.sent), claims, locks, self.counts["killed"])]
         for verb in verbs:
