@@ -141,7 +141,8 @@ static int add_lines(struct reader *r, struct text *t, bool end, struct lq_error
         from = (size_t)(newline - t->p) + 1;
     }
     from = from < t->n ? from : t->n;
-    memmove(t->p, t->p + from, t->n - from);
+    if (from > 0)
+        memmove(t->p, t->p + from, t->n - from);
     t->n -= from;
     if (rc == LQ_OK && t->n > LINE_MAX_BYTES)
         return opts_wrong(err, "%s, line %zu: longer than %d MiB", r->path, r->line + 1, LINE_MAX_BYTES >> 20);

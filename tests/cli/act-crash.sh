@@ -1,0 +1,48 @@
+# Killed half way, for each server: the next command refuses and says what to type, recover puts everything in one place. Two who act at once
+# are not taken for crashed.
+. "$SRC/tests/cli/common.bash"
+. "$SRC/tests/cli/acting.bash"
+mkfifo out
+
+# begin QUEUE VAULT VERB...: start a slow job, and wait until it acts; its process is $job.
+begin() {
+    local line q=$1 v=$2
+    shift 2
+    "$MQQUARANTINE" "$@" --spool "$q" --vault "$v" --yes --rate 5/s --each >out 2>err &
+    job=$!
+    while read -r line; do
+        case $line in *': done') break ;; esac
+    done <out
+}
+# everything QUEUE VAULT: messages in the queue and in cases that did not go back.
+everything() {
+    local case in=0
+    for case in $("$MQQUARANTINE" list --vault "$2" 2>/dev/null | awk 'NR > 1 { print $1 }'); do
+        in=$((in + $("$MQQUARANTINE" show --vault "$2" -j "$case" 2>/dev/null | grep -c '"mqtools.record/1"')))
+    done
+    echo "$(($(count "$1") + in)) messages"
+}
+
+for mta in $MTAS; do
+    echo "--- $mta: killed"
+    rm -rf q v
+    flooded "$mta" q
+    begin q v take $FLOOD -x --active --why test
+    kill -9 $job; wait $job 2>/dev/null
+    run mqpurge --spool q --vault v -r @bigmail.example --why test --yes | sed -n '/^!/p; /^=/p'
+    run mqquarantine list --vault v | awk '{ print $1, $2, $3 }'
+    run mqquarantine recover --vault v | sed -E 's/[0-9]+ (message|file)/N \1/g'
+    run mqquarantine recover --vault v
+    everything q v
+    quiet mqquarantine take --spool q --vault v $FLOOD -x --active --why test --yes 2>&1 | grep -v -e ' messages ' -e ' case '
+    echo "left: $(count q $FLOOD -x)"
+
+    echo "--- $mta: two at once"
+    rm -rf q v
+    flooded "$mta" q
+    begin q v take $FLOOD -x --active --why test
+    quiet mqquarantine hold --spool q --vault v -m 3 -r @letters.example -x --yes 2>&1 | grep -v ' stayed '
+    run mqquarantine recover --vault v
+    kill $job; wait $job; echo "= $?"
+    everything q v
+done

@@ -1,0 +1,34 @@
+# Who may act: root, and the owner of the queue with a vault of their own. Anybody else is told who may.
+. "$SRC/tests/cli/common.bash"
+. "$SRC/tests/cli/acting.bash"
+# The test's own folder may lie where a plain user cannot go.
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+chmod 755 "$dir"
+cd "$dir" || exit 2
+asuser() {
+    if [ "$(id -u)" = 0 ]; then setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; else "$@"; fi
+}
+as() {
+    local rc=0
+    asuser "$(program "$1")" "${@:2}" >.out 2>.err || rc=$?
+    plain <.err | sed 's/^/! /'
+    echo "= $rc"
+}
+: >.out; : >.err
+asuser test -x "$MQQUARANTINE" || { echo "a plain user cannot run $MQQUARANTINE" >&2; exit 77; }
+
+for mta in $MTAS; do
+    echo "--- $mta: another's queue"
+    flooded "$mta" "$mta"
+    if [ "$(id -u)" = 0 ]; then
+        find "$mta" -type d -exec chmod 755 {} +
+        find "$mta" -type f -exec chmod 644 {} +
+        as mqquarantine take --spool "$mta" --vault "$dir/v" $FLOOD --why test --yes | sed -E 's/[0-9]+ messages?/N messages/'
+    else
+        chmod 000 "$mta"
+        as mqquarantine take --spool "$mta" --vault "$dir/v" $FLOOD --why test --yes | sed -E 's/[0-9]+ messages?/N messages/'
+        chmod 700 "$mta"
+    fi
+    [ ! -e "$dir/v" ] || echo 'there is a vault now'
+done
