@@ -82,18 +82,45 @@ static void look_in_home(struct search *s, const struct sendmail_home *home, uns
     look_in(s, home->dirs[KIND_HOME], role);
 }
 
-/* Everything that bears the id. By role, so that the key comes first and the rest in the order in which it may go. */
+static void begin_search(struct search *s)
+{
+    s->n = 0;
+    s->too_many = false;
+    s->error = 0;
+}
+
+static bool is_home(const struct sendmail_places *own, size_t i)
+{
+    return own->homes[i].real == i && own->homes[i].has[KIND_HOME];
+}
+
+/* Whatever bears the id, in all homes. By role, so that the key comes first. */
 static void search(struct search *s, unsigned first, unsigned last)
 {
     const struct sendmail_places *own = sendmail_places(s->sp);
 
-    s->n = 0;
-    s->too_many = false;
-    s->error = 0;
+    begin_search(s);
     for (unsigned role = first; role <= last; role++)
         for (size_t i = 0; i < own->count; i++)
-            if (own->homes[i].real == i && own->homes[i].has[KIND_HOME])
+            if (is_home(own, i))
                 look_in_home(s, &own->homes[i], role);
+}
+
+/*
+ * What a message in this home can have: there, everything; in other homes, a control file that would make two messages of one id, and
+ * transcripts. Bodies are elsewhere only where the control file says so. Each message asks this, so it asks for no more names.
+ */
+static void search_around(struct search *s, size_t home)
+{
+    static const unsigned elsewhere[] = { ROLE_QF, ROLE_HF, ROLE_LOST, ROLE_XF };
+    const struct sendmail_places *own = sendmail_places(s->sp);
+
+    begin_search(s);
+    for (unsigned role = ROLE_QF; role <= ROLE_XF; role++)
+        look_in_home(s, &own->homes[home], role);
+    for (size_t i = 0; i < own->count; i++)
+        for (size_t k = 0; k < sizeof(elsewhere) / sizeof(elsewhere[0]) && i != home && is_home(own, i); k++)
+            look_in(s, sendmail_dir_for(&own->homes[i], elsewhere[k]), elsewhere[k]);
 }
 
 static const struct found *first_of(const struct search *s, unsigned from, unsigned to)
@@ -136,8 +163,7 @@ static enum claim_result locate(struct search *s, const struct ref *ref, struct 
     const struct found *now;
     char path[128];
 
-    s->n = 0;
-    s->error = 0;
+    begin_search(s);
     if (sendmail_is_control(was) && s->sp->dirs[was->dir].tag != SPOOL_TAG_NONE)
         look_in(s, was->dir, was->role);
     if (s->n == 0)
@@ -272,15 +298,36 @@ static bool add_part(const struct search *s, const struct found *f, struct claim
     return true;
 }
 
-/* Where sendmail looks for the body, by the control file's d record. SIZE_MAX: nowhere in this spool. */
-static size_t df_dir(struct search *s, const struct found *key, const struct sendmail_control *control)
+static size_t home_of(const struct search *s, size_t dir)
+{
+    return sendmail_places(s->sp)->homes[s->sp->dirs[dir].tag / KIND_COUNT].real;
+}
+
+static bool found_in(const struct search *s, size_t dir, unsigned role)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (s->found[i].dir == dir && s->found[i].role == role)
+            return true;
+    return false;
+}
+
+/*
+ * Where sendmail looks for the body, by the control file's d record, SIZE_MAX: nowhere in this spool. If it is not there nor beside the key, it
+ * may have been moved by hand to any home.
+ */
+static size_t find_body(struct search *s, const struct found *key, const struct sendmail_control *control)
 {
     const struct sendmail_places *own = sendmail_places(s->sp);
-    size_t home = s->sp->dirs[key->dir].tag / KIND_COUNT;
+    size_t home = home_of(s, key->dir), dir = SIZE_MAX;
 
-    if (!sendmail_df_home(own, control->df_dir.p, &home))
-        return SIZE_MAX;
-    return sendmail_dir_for(&own->homes[home], ROLE_DF);
+    if (sendmail_df_home(own, control->df_dir.p, &home))
+        dir = sendmail_dir_for(&own->homes[home], ROLE_DF);
+    if (dir != SIZE_MAX && !found_in(s, dir, ROLE_DF))
+        look_in(s, dir, ROLE_DF);
+    for (size_t i = 0; i < own->count && !first_of(s, ROLE_DF, ROLE_DF); i++)
+        if (is_home(own, i))
+            look_in_home(s, &own->homes[i], ROLE_DF);
+    return dir;
 }
 
 /*
@@ -377,21 +424,23 @@ static enum claim_result take_stock(struct search *s, const struct found *key, i
 {
     struct lq_record rec = { 0 };
     struct sendmail_control control;
+    size_t body = SIZE_MAX;
     enum claim_result r;
     int error;
 
-    search(s, ROLE_QF, ROLE_XF);
-    r = check_others(s, key, flags, c);
-    if (r != CLAIM_OK)
-        return r;
+    search_around(s, home_of(s, key->dir));
     record_reset(&rec);
     error = parse(fd, st, &rec, &control);
-    if (error)
+    if (error == 0) {
+        body = find_body(s, key, &control);
+        r = check_others(s, key, flags, c);
+    } else {
         r = refuse(c, "its control file cannot be read: %s", error_text(error));
+    }
     if (r == CLAIM_OK)
         r = check_content(s, key, &control, flags, c);
     if (r == CLAIM_OK)
-        r = collect(s, key, df_dir(s, key, &control), c);
+        r = collect(s, key, body, c);
     if (r == CLAIM_OK)
         c->state = state_of(key, &control);
     record_done(&rec);

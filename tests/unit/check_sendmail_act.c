@@ -181,7 +181,7 @@ static const struct { const char *name, *build, *key; unsigned flags; const char
     { "empty body", "qf1 qf\ndf1 none", "qf1", 0, "ok incoming qf1 df1" },
     { "transcript", "qf1 qf\ndf1 body\nxf1 body", "qf1", 0, "ok incoming qf1 df1 xf1" },
     { "transcripts elsewhere", "xf/\nq1/\nq1/xf/\nq2/\nq1/qf1 qf\nq1/df1 body\nq1/xf/xf1 body\nq2/xf1 none\nxf/xf1 none", "q1/qf1", 0,
-      "ok incoming q1/qf1 q1/df1 xf/xf1 q1/xf/xf1 q2/xf1" },
+      "ok incoming q1/qf1 q1/df1 q1/xf/xf1 xf/xf1 q2/xf1" },
     { "a transcript that is none", "qf1 qf\ndf1 body\nxf1 -> /etc/passwd", "qf1", 0, "ok incoming qf1 df1" },
     { "a transcript with links", "qf1 qf\ndf1 body\nxf1 body\nother = xf1", "qf1", 0, "ok incoming qf1 df1" },
     { "an old Tf goes along", "qf1 qf\ndf1 body\nTf1 cut", "qf1", 0, "ok incoming qf1 df1 Tf1" },
