@@ -708,11 +708,9 @@ static int end_case(struct lq_job *j, struct vault_use *use, struct lq_error *er
         return LQ_OK;
     }
     rc = journal(j, use->c, use, err);
-    if (rc == LQ_OK)
-        rc = case_seal(use->c, err);
-    if (rc == LQ_OK && job_verb(j) == &undo_verb)
-        rc = case_pack_in_place(use->c, err);
-    return rc;
+    if (rc != LQ_OK)
+        return rc;
+    return job_verb(j) == &undo_verb ? case_pack_in_place(use->c, err) : case_seal(use->c, err);
 }
 
 /* What happened to a case that messages left is its own story, too. */

@@ -64,6 +64,14 @@ bool reading_sections(struct reading *rd, unsigned sections);
 /* Close files and let go of buffers; the record stays. */
 void reading_end(struct reading *rd);
 
+/* --- message.c --- */
+
+/*
+ * The message being read (its control section was), as it would be sent, CRLF line ends. 0; positive: damaged, what could be was written; negative:
+ * what write answered.
+ */
+int message_body(struct reading *rd, lq_write_fn *write, void *ctx);
+
 /* --- filter.c --- */
 
 enum tri { TRI_NO, TRI_YES, TRI_UNKNOWN };

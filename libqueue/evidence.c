@@ -21,7 +21,7 @@
 #include "json.h"
 #include "tree.h"
 
-enum { RECORDS_KEPT = 1 << 18, EML_KEPT = 16 << 20 };
+enum { EML_KEPT = 16 << 20 };
 
 /* --- failures --- */
 
@@ -41,26 +41,12 @@ static int tar_failed(const struct evidence *e, int error, struct lq_error *err)
 
 /* --- records --- */
 
-static int flush_records(struct evidence *e)
-{
-    int error = e->records.failed ? ENOMEM : file_write(e->records_fd, e->records.p, e->records.n);
-
-    e->records.n = 0;
-    return error;
-}
-
 int evidence_record(struct evidence *e, const struct lq_record *rec, struct lq_error *err)
 {
-    struct lq_str json;
-    int error, rc = lq_record_json(rec, LQ_FIELDS_ALL, &json, err);
+    int error = 0, rc = e->records_kept ? LQ_OK : records_add(&e->records, rec, &error, err);
 
-    if (rc != LQ_OK)
-        return rc;
-    buf_add(&e->records, json.p, json.n);
-    buf_add_char(&e->records, '\n');
     summary_add(&e->summary, rec);
-    error = e->records.n > RECORDS_KEPT ? flush_records(e) : 0;
-    return error ? evidence_error(e, "records.ndjson", error, err) : LQ_OK;
+    return error ? evidence_error(e, "records.ndjson", error, err) : rc;
 }
 
 /* --- eml/ --- */
@@ -105,42 +91,74 @@ static void eml_path(struct evidence *e, size_t spool, const char *mta, struct l
     snprintf(e->last_id, sizeof(e->last_id), "%s", name);
 }
 
-static int write_large(struct evidence *e, struct lq_queue *q, const struct lq_record *rec, const char *path, const struct stat *st, uint64_t size,
-                       struct lq_error *err)
+static int write_large(struct evidence *e, struct reading *rd, const char *path, const struct stat *st, uint64_t size, struct lq_error *err)
 {
     struct eml m = { .e = e, .again = true };
     int error = tar_open_file(&e->tar, path, st, size);
 
     if (error == 0)
-        lq_message_eml(q, rec, take_eml, &m, err);
+        message_body(rd, take_eml, &m);
     error = error ? error : m.error ? m.error : m.size != size ? ESTALE : tar_close_file(&e->tar, path);
     return error ? evidence_error(e, path, error, err) : LQ_OK;
 }
 
-int evidence_eml(struct evidence *e, struct lq_queue *q, size_t spool, const struct lq_record *rec, struct lq_error *err)
+/* Of a damaged message there is as much as could be read; its record says what is wrong. */
+int evidence_eml(struct evidence *e, struct reading *rd, size_t spool, struct lq_error *err)
 {
     struct eml m = { .e = e };
     struct stat st = { .st_mode = 0600 };
-    struct lq_error why;
     char path[TREE_PATH];
     int64_t when;
-    int rc, error;
+    int error;
 
     e->eml.n = e->eml.lost = 0;
-    rc = lq_message_eml(q, rec, take_eml, &m, &why);
-    /* Of a damaged message there is as much as could be read; its record says what is wrong. */
-    if (rc != LQ_OK && rc != LQ_EINVAL)
-        return rc == LQ_ENOMEM ? error_memory(err) : LQ_OK;
+    message_body(rd, take_eml, &m);
     e->emls++;
-    eml_path(e, spool, q->backend->name, lq_record_text(rec, LQ_QUEUE_ID), path);
-    if (lq_record_number(rec, LQ_ARRIVAL_TIME, &when))
+    eml_path(e, spool, rd->spool->backend->name, lq_record_text(rd->rec, LQ_QUEUE_ID), path);
+    if (lq_record_number(rd->rec, LQ_ARRIVAL_TIME, &when))
         st.st_mtim.tv_sec = (time_t)when;
     if (e->eml.failed)
         return error_memory(err);
     if (e->eml.lost > 0)
-        return write_large(e, q, rec, path, &st, m.size, err);
+        return write_large(e, rd, path, &st, m.size, err);
     error = tar_add(&e->tar, path, &st, e->eml.p ? e->eml.p : "", e->eml.n);
     return error ? tar_failed(e, error, err) : LQ_OK;
+}
+
+static int one_message(struct evidence *e, struct reading *rd, const struct ref *ref, struct lq_record *rec, size_t spool, uint64_t want, bool records,
+                       struct lq_error *err)
+{
+    unsigned sections = records ? fields_sections(want) : SEC_CONTROL | SEC_SIZE;
+    int rc = LQ_OK;
+
+    reading_begin(rd, ref, rec, want);
+    if (!reading_sections(rd, SEC_CONTROL) || !reading_sections(rd, sections & ~(unsigned)SEC_BODY))
+        return LQ_OK;
+    if (records)
+        rc = evidence_record(e, rec, err);
+    if (rc == LQ_OK)
+        rc = evidence_eml(e, rd, spool, err);
+    reading_end(rd);
+    return rc;
+}
+
+int evidence_queue(struct evidence *e, struct lq_queue *q, size_t spool, bool records, struct lq_error *err)
+{
+    uint64_t want = records && !e->records_kept ? LQ_FIELDS_ALL : summary_fields | LQ_FIELD_BIT(LQ_ARRIVAL_TIME);
+    struct lq_record rec = { 0 };
+    struct reading rd;
+    struct spool sp;
+    int rc = listing_begin(&sp, q, fields_sections(want), NULL, err);
+
+    if (rc != LQ_OK)
+        return rc;
+    reading_init(&rd, &sp);
+    for (size_t i = 0; rc == LQ_OK && i < listing_count(&sp); i++)
+        rc = one_message(e, &rd, listing_ref(&sp, i), &rec, spool, want, records, err);
+    reading_done(&rd);
+    record_done(&rec);
+    listing_end(&sp);
+    return rc;
 }
 
 /* --- who, where, by which clock --- */
@@ -325,13 +343,8 @@ static void write_bagit(const struct evidence *e, struct buf *b)
 
 static int add_records(struct evidence *e, struct lq_error *err)
 {
-    struct stat st;
-    int error = flush_records(e);
+    int error = e->records_kept ? pack_file(&e->tar, e->c->fd, "records.ndjson", "records.ndjson") : records_pack(&e->records, &e->tar);
 
-    if (error == 0 && (fstat(e->records_fd, &st) < 0 || lseek(e->records_fd, 0, SEEK_SET) < 0))
-        error = errno;
-    if (error == 0)
-        error = tar_add_fd(&e->tar, "records.ndjson", &st, e->records_fd);
     return error ? evidence_error(e, "records.ndjson", error, err) : LQ_OK;
 }
 
@@ -367,31 +380,13 @@ static int add_data_file(void *ctx, const struct tree_file *f)
     return pack_file(ctx, f->dir, f->name, path);
 }
 
-static int scan_queue(struct evidence *e, struct lq_queue *q, size_t spool, struct lq_error *err)
-{
-    struct lq_scan_opts opts = { .size = sizeof(opts), .fields = LQ_FIELDS_ALL };
-    const struct lq_record *rec;
-    struct lq_scan *scan;
-    int rc = lq_scan_begin(&scan, q, &opts, err);
-
-    if (rc != LQ_OK)
-        return rc;
-    while ((rc = lq_scan_next(scan, &rec, err)) == LQ_OK) {
-        rc = evidence_record(e, rec, err);
-        if (rc == LQ_OK)
-            rc = evidence_eml(e, q, spool, rec, err);
-        if (rc != LQ_OK)
-            break;
-    }
-    lq_scan_end(scan);
-    return rc == LQ_END ? LQ_OK : rc;
-}
-
 static int pack_case(struct evidence *e, struct lq_error *err)
 {
     struct lq_case *c = e->c;
     int data, error, rc = LQ_OK;
 
+    /* What was written at sealing is still all true, and is evidence itself. */
+    e->records_kept = c->info.sealed && !c->info.packed && c->info.restored == 0;
     for (size_t i = 0; rc == LQ_OK && i < c->spool_count; i++) {
         struct lq_queue *q;
 
@@ -399,7 +394,7 @@ static int pack_case(struct evidence *e, struct lq_error *err)
         if (rc == LQ_OK)
             rc = evidence_spool(e, q, err);
         if (rc == LQ_OK)
-            rc = scan_queue(e, q, i, err);
+            rc = evidence_queue(e, q, i, true, err);
     }
     if (rc != LQ_OK)
         return rc;
@@ -461,24 +456,10 @@ static int name_output(struct evidence *e, struct lq_error *err)
     return error_set(err, LQ_EINVAL, "%s: the name must end in .tar.zst, .tar.gz or .tgz", out && *out ? out : "(no name)");
 }
 
-/* Its name goes at once, so that nothing of it can be left. */
-static int open_records(struct evidence *e)
-{
-    char name[NAME_MAX + 1];
-    int error;
-
-    snprintf(name, sizeof(name), ".%.200s.records", e->base);
-    error = file_create(e->dir, name, 0600, &e->records_fd);
-    if (error) {
-        e->records_fd = -1;
-        return error;
-    }
-    return file_remove(e->dir, name);
-}
-
 static int open_output(struct evidence *e, struct lq_error *err)
 {
     enum file_result r = file_open_dir(AT_FDCWD, e->dir_name, &e->dir);
+    char name[NAME_MAX + 1];
     int error;
 
     if (r != FILE_OK) {
@@ -493,7 +474,8 @@ static int open_output(struct evidence *e, struct lq_error *err)
         e->fd = -1;
         return evidence_error(e, "", error, err);
     }
-    error = open_records(e);
+    snprintf(name, sizeof(name), ".%.200s.records", e->base);
+    error = records_open(&e->records, e->dir, name);
     return error ? evidence_error(e, "records.ndjson", error, err) : LQ_OK;
 }
 
@@ -517,8 +499,7 @@ static void evidence_done(struct evidence *e, bool keep)
         if (!keep)
             file_remove(e->dir, e->base);
     }
-    if (e->records_fd >= 0)
-        close(e->records_fd);
+    records_done(&e->records);
     if (e->dir >= 0)
         close(e->dir);
     for (size_t i = 0; i < e->bag.spool_count; i++) {
@@ -528,7 +509,6 @@ static void evidence_done(struct evidence *e, bool keep)
     }
     free(e->bag.spools);
     free(e->dir_name);
-    buf_done(&e->records);
     buf_done(&e->eml);
     buf_done(&e->journal);
     summary_done(&e->summary);
@@ -569,7 +549,7 @@ static void note_copy(struct evidence *e)
 
 int lq_pack(struct lq_case *c, const struct lq_set *set, const struct lq_pack_opts *opts, struct lq_error *err)
 {
-    struct evidence e = { .opts = opts, .c = c, .fd = -1, .dir = -1, .records_fd = -1, .now = time(NULL), .eml.limit = EML_KEPT };
+    struct evidence e = { .opts = opts, .c = c, .fd = -1, .dir = -1, .records.fd = -1, .now = time(NULL), .eml.limit = EML_KEPT };
     int rc;
 
     if (!opts || opts->size < sizeof(*opts) || !c == !set)

@@ -16,8 +16,10 @@ struct evidence {
     char top[NAME_MAX + 1];         /* the directory in the archive */
     const char *base;               /* the archive's name, in dir */
     char *dir_name;
-    int dir, fd, records_fd;
-    struct buf records, eml, journal;
+    int dir, fd;
+    struct records records;
+    bool records_kept;              /* the case's own go into the archive; only the summary is made anew */
+    struct buf eml, journal;
     struct summary summary;
     char last_id[256];
     uint64_t emls, left;            /* left: messages of the set that are not here */
@@ -31,8 +33,12 @@ int evidence_error(const struct evidence *e, const char *what, int error, struct
 /* A spool's line; its number is that of the call. */
 int evidence_spool(struct evidence *e, const struct lq_queue *q, struct lq_error *err);
 int evidence_record(struct evidence *e, const struct lq_record *rec, struct lq_error *err);
-/* The message of a scan of q, which nobody changes now. */
-int evidence_eml(struct evidence *e, struct lq_queue *q, size_t spool, const struct lq_record *rec, struct lq_error *err);
+/* The message of rd, whose control section was read and which nobody changes now. */
+int evidence_eml(struct evidence *e, struct reading *rd, size_t spool, struct lq_error *err);
+/*
+ * Each message of q, which nobody changes, becomes an .eml and, if told, a record.
+ */
+int evidence_queue(struct evidence *e, struct lq_queue *q, size_t spool, bool records, struct lq_error *err);
 /* evidence_live.c: the messages of a set. */
 int evidence_live(struct evidence *e, const struct lq_set *set, struct lq_error *err);
 

@@ -217,22 +217,6 @@ static int add_copy(void *ctx, const struct tree_file *f)
     return pack_file(&l->e->tar, f->dir, f->name, path);
 }
 
-static int add_emls(struct live *l, struct lq_queue *copy, struct lq_error *err)
-{
-    struct lq_scan_opts opts = { .size = sizeof(opts), .fields = LQ_FIELDS_SET | LQ_FIELD_BIT(LQ_ARRIVAL_TIME), .threads = 1 };
-    const struct lq_record *rec;
-    struct lq_scan *scan;
-    int rc = lq_scan_begin(&scan, copy, &opts, err);
-
-    if (rc != LQ_OK)
-        return rc;
-    while ((rc = lq_scan_next(scan, &rec, err)) == LQ_OK)
-        if ((rc = evidence_eml(l->e, copy, l->spool, rec, err)) != LQ_OK)
-            break;
-    lq_scan_end(scan);
-    return rc == LQ_END ? LQ_OK : rc;
-}
-
 /* What was copied, into the archive. */
 static int pack_chunk(struct live *l, struct lq_error *err)
 {
@@ -248,7 +232,7 @@ static int pack_chunk(struct live *l, struct lq_error *err)
             close(fd);
         return error_memory(err);
     }
-    rc = add_emls(l, copy, err);
+    rc = evidence_queue(l->e, copy, l->spool, false, err);
     lq_queue_close(copy);
     return rc;
 }

@@ -76,15 +76,22 @@ int lq_message_headers(struct lq_queue *q, const struct lq_record *rec, lq_write
     return rc;
 }
 
-int lq_message_eml(struct lq_queue *q, const struct lq_record *rec, lq_write_fn *write, void *ctx, struct lq_error *err)
+int message_body(struct reading *rd, lq_write_fn *write, void *ctx)
 {
     struct crlf crlf = { write, ctx, 0 };
+
+    return rd->spool->backend->body(rd, write_crlf, &crlf);
+}
+
+int lq_message_eml(struct lq_queue *q, const struct lq_record *rec, lq_write_fn *write, void *ctx, struct lq_error *err)
+{
     struct reading rd;
     struct lq_record fresh;
     int rc = reread(&rd, &fresh, rec, err), damage;
 
+    (void)q;
     if (rc == LQ_OK) {
-        damage = q->backend->body(&rd, write_crlf, &crlf);
+        damage = message_body(&rd, write, ctx);
         if (damage < 0)
             rc = error_set(err, LQ_EIO, "writing message %s stopped", lq_record_text(rec, LQ_QUEUE_ID).p);
         else if (damage > 0)

@@ -154,10 +154,10 @@ static void close_case(struct recovery *r, struct lq_case *c)
     struct lq_error err;
     int rc = case_journal(c, "recovered", "\"by\":\"recover\"", &err);
 
-    if (rc == LQ_OK && !c->info.sealed)
-        rc = case_seal(c, &err);
     if (rc == LQ_OK && c->info.custody == LQ_PURGED)
         rc = case_pack_in_place(c, &err);
+    else if (rc == LQ_OK && !c->info.sealed)
+        rc = case_seal(c, &err);
     if (rc != LQ_OK)
         tell(r, "the messages are safe in %s, but %s", c->path, err.text);
 }

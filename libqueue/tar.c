@@ -144,14 +144,13 @@ int tar_add_fd(struct tar *t, const char *path, const struct stat *st, int fd)
     int error = tar_open_file(t, path, st, left);
     ssize_t n;
 
-    while (error == 0 && (n = read(fd, t->block, BAG_BLOCK)) != 0) {
+    while (error == 0 && left > 0) {
+        n = read(fd, t->block, left < BAG_BLOCK ? (size_t)left : BAG_BLOCK);
         if (n < 0 && errno == EINTR)
             continue;
-        error = n < 0 ? errno : (uint64_t)n > left ? ESTALE : tar_piece(t, t->block, (size_t)n);
+        error = n < 0 ? errno : n == 0 ? ESTALE : tar_piece(t, t->block, (size_t)n);
         left -= error == 0 ? (uint64_t)n : 0;
     }
-    if (error == 0 && left > 0)
-        error = ESTALE;
     if (error == 0 && strncmp(path, "data/", 5) == 0) {
         t->files++;
         t->bytes += (uint64_t)st->st_size;
