@@ -224,7 +224,7 @@ check-faults: all tools
 	tests/faults/run $(FAULTS_FLAGS)
 
 check-live: all tools
-	tests/live/run $(SUITES:%=--suite %)
+	tests/live/run $(SUITES:%=--suite %) $(MINUTES:%=--minutes %)
 
 SUITES ?= bookworm trixie
 
@@ -288,7 +288,7 @@ help:
 	@echo 'check       build with -Werror, unit and cli tests, sanitizers, short fuzzing, lint'
 	@echo '            (with SAN=address,undefined or SAN=thread: that build alone)'
 	@echo 'check-faults acting commands broken at every call (check tries some; FAULTS_FLAGS="--only *exim*")'
-	@echo 'check-live  real MTAs in throw-away rooms, as root (SUITES="bookworm trixie")'
+	@echo 'check-live  real MTAs in throw-away rooms, as root (SUITES="bookworm trixie" MINUTES=0.33)'
 	@echo 'fuzz        fuzz every parser longer (FUZZ_SECONDS=600 each, FUZZ_JOBS=1)'
 	@echo 'cov         line coverage of the tests, and of the fuzzers'"'"' corpora'
 	@echo 'bench       100,000-message queues against a yardstick (BENCH_SPOOLS=DIR, BENCH_FLAGS=--cold)'

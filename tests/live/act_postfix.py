@@ -17,7 +17,7 @@ BUSY = "minimal_backoff_time=1s", "maximal_backoff_time=2s", "queue_run_delay=1s
 class Postfix(acting.Acting, inject_postfix.Postfix):
     ACCEPTED = r"queued as (\w+)"
     LOCKS = (r"skipped, still being delivered",)
-    QUIET = (r"postsuper\[", r"removed$")
+    QUIET = (r"postsuper\[", r"removed$", r"postfix-script\[.*waiting for the Postfix mail system")
     BY_ID, DOWN = ("--trust-ids",), ("--active",)
     PORTS = (scene.SMTP_PORT, scene.ALT_PORT)
 

@@ -82,7 +82,7 @@ def next_free(waiting, running):
 def run_all(jobs, options):
     """Every (part, mta, suite), a few at a time; returns their results."""
     waiting, running, results = list(jobs), {}, []
-    limit = LIMIT + 60 * options.minutes
+    limit = LIMIT + 120 * options.minutes
     where = os.path.join(rooms.state_dir(), "results")
     shutil.rmtree(where, ignore_errors=True)
     os.makedirs(where)
