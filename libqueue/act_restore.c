@@ -355,11 +355,7 @@ static int put_parts(struct back *b, struct work *w)
             return ENOMEM;
         error = w->copied ? copy_part(b, w, i) : link_part(b, w, i);
     }
-    if (error == 0 && w->copied)
-        error = take_id(b, w);
-    for (size_t i = 1; i < w->c.n && error == 0 && w->copied; i++)
-        error = name_part(b, w, i);
-    return error;
+    return error == 0 && w->copied ? take_id(b, w) : error;
 }
 
 static void unlock(struct work *w)
@@ -416,6 +412,29 @@ static void first_step(struct back *b)
     drop_rest(b);
 }
 
+/* Copies get their names only now that the key's copy is on disk: after a crash that one tells of parts that have theirs. */
+static void name_parts(struct back *b)
+{
+    for (size_t i = 0; i < b->n && i < b->j->cut; i++) {
+        struct work *w = &b->w[i];
+        int error = 0;
+
+        for (size_t part = 1; w->live && w->copied && part < w->c.n && error == 0; part++)
+            error = name_part(b, w, part);
+        if (error != 0)
+            give_up(b, w, error);
+    }
+    drop_rest(b);
+}
+
+static bool any_copies(const struct back *b)
+{
+    for (size_t i = 0; i < b->n; i++)
+        if (b->w[i].live && b->w[i].copied)
+            return true;
+    return false;
+}
+
 /* --- second step: the ledger, then the key --- */
 
 static int note_in_ledger(struct back *b)
@@ -434,13 +453,19 @@ static int note_in_ledger(struct back *b)
     return error ? error : ledger_sync(b->s->ledger);
 }
 
-/* They did not go after all. What is left of this when it fails is a line too many: the message needs --again then, and is not lost. */
-static void cancel(struct back *b, const struct work *w)
+/*
+ * They did not go after all. Where that cannot be written down, the copy of the key stays in the queue as it is, under the name that nobody looks
+ * at: by it recover knows that the line is one too many.
+ */
+static void cancel(struct back *b, struct work *w)
 {
     char key[PATH_MAX];
 
     ledger_key(b->s, w, key);
-    ledger_cancel(b->s->ledger, key);
+    if (ledger_cancel(b->s->ledger, key) == 0 || !w->copied)
+        return;
+    w->going[0].there = THERE_NOT;
+    b->j->uses[b->s->use].unfinished = true;
 }
 
 static int move_key(struct back *b, struct work *w)
@@ -497,8 +522,8 @@ static void all_back(struct back *b, int error)
                 back = false;
         }
         if (w->copied || g[0].there == THERE_NOT) {
-            withdraw(b, w);
             cancel(b, w);
+            withdraw(b, w);
         }
         w->live = false;
     }
@@ -544,6 +569,10 @@ static void batch(struct lq_job *j, struct site *s, struct work *w, size_t n)
 
     first_step(&b);
     error = side_sync(&s->home_side);
+    if (error == 0 && any_copies(&b)) {
+        name_parts(&b);
+        error = side_sync(&s->home_side);
+    }
     if (error == 0)
         error = note_in_ledger(&b);
     if (error == 0) {

@@ -337,7 +337,7 @@ static void settle(struct take *t, struct work *w)
     int error = 0;
 
     if (w->copied && own_name(name, ASIDE, job_mark(t->j), w->c.parts[0].name))
-        error = disk_remove(spool_fd(t, &w->c.parts[0]), name);
+        error = in_spool_changed(t, &w->c.parts[0]) ? disk_remove(spool_fd(t, &w->c.parts[0]), name) : ENOMEM;
     for (size_t i = 1; i < w->c.n; i++) {
         int one = settle_part(t, w, &w->c.parts[i]);
 

@@ -392,7 +392,8 @@ static void settle_id(struct pair *p, const char *id, size_t n, const struct fin
         if (went)
             note(p, ledger_cancel(p->ledger, key), &p->kept_sp, 0, id);
     } else if (!kept.keyed) {
-        to_queue(p, &kept, &home, partial);
+        /* The key goes from the case when the message is in the queue, and the ledger knew of it before. */
+        to_queue(p, &kept, &home, partial || (p->ledger && ledger_has_id(p->ledger, id, n)));
     } else if (related(&kept, &home)) {
         to_queue(p, &kept, &home, copies);
     } else {
