@@ -177,7 +177,7 @@ class OnDisk(driver.Scenario):
         finished = self.trial != "power" and self.inner.done(status)
         wrong += self._recover() + self.inner.complaints(self.world, self.before, self.end, finished)
         wrong += self._recover(quiet=True)
-        return "%s\n        %s\n        the command said (%s): %s" % (what, "\n        ".join(wrong), status, said.strip()) if wrong else None
+        return "%s\n        %s\n        the command said (%s): %s" % (what, "\n        ".join(wrong), status, " / ".join(said.strip().splitlines()[-4:])) if wrong else None
 
     def _recover(self, quiet=False):
         argv = self.inner.recover(self.world)

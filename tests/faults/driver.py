@@ -231,7 +231,8 @@ class Bench:
 
     def row(self, group):
         calls = self.total_with_reads if group == "read" else self.total
-        ways, places = WAYS[group], spread(calls)
+        # Power may also fail when all was said to be done.
+        ways, places = WAYS[group], spread(calls + (group == "power"))
         return Row(self, group, [(ways[(i + turn) % len(ways)], n) for turn in range(len(ways)) for i, n in enumerate(places)], calls)
 
     def _judge(self, finished, first):
@@ -242,10 +243,11 @@ class Bench:
         found, said = self._recover()
         wrong += found
         wrong += self.scenario.complaints(self.world, self.before, self.end, finished)
-        found, again = self._recover()
-        wrong += found
-        if not self.scenario.quiet(again):
-            wrong.append("the second recover still found something: " + again.strip())
+        if not self.scenario.quiet(said):
+            found, again = self._recover()
+            wrong += found
+            if not self.scenario.quiet(again):
+                wrong.append("the second recover still found something: " + again.strip())
         if wrong:
             wrong.append("the first recover said: " + (said.strip() or "nothing"))
         return wrong
@@ -257,6 +259,8 @@ class Bench:
         call = self.world.call_text(n)
         killed = kind in ("kill", "power")
         wrong = []
+        if n > self.total and kind == "power":
+            call, killed = "the end", False
         if killed and status != -signal.SIGKILL:
             wrong.append("not killed: status %s (fewer calls than when undisturbed?)" % status)
         if not killed and (status == "timeout" or status < 0):
@@ -272,7 +276,7 @@ class Bench:
         if not wrong:
             return None
         return "%s %s at call %s\n        %s\n        the command said (%s): %s" % (
-            kind, what, call, "\n        ".join(wrong), status, said.strip())
+            kind, what, call, "\n        ".join(wrong), status, " / ".join(said.strip().splitlines()[-4:]))
 
     def _back(self):
         try:

@@ -472,8 +472,12 @@ EXPORT int unlinkat(int dir, const char *path, int flags)
     struct turn t;
 
     at_path(dir, path, whole);
-    if (refused(&t, CHANGES, flags & AT_REMOVEDIR ? "rmdir" : "unlink", whole, NULL))
+    if (refused(&t, CHANGES, flags & AT_REMOVEDIR ? "rmdir" : "unlink", whole, NULL)) {
+        /* Nobody can be told that a file is not there while it is: somebody else was faster. */
+        if (errno == ENOENT && bury(dir, path, flags) == 0)
+            errno = ENOENT;
         return -1;
+    }
     return (int)made(&t, t.n ? bury(dir, path, flags) : syscall(SYS_unlinkat, dir, path, flags));
 }
 

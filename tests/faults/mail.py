@@ -48,8 +48,14 @@ KEYS = {
     "sendmail": lambda f: f.role in ("qf", "hf"),
 }
 
+# Texts about a message that no delivery needs.
+LOGS = ("msglog", "defer", "bounce", "trace")
+
 # What holding writes into a control file, and differs from run to run.
 MOMENTS = re.compile(rb"^-frozen \d+$", re.M)
+
+# A qf with a quarantine reason: the next run of sendmail makes an hf of it, and delivers neither.
+QUARANTINED = re.compile(rb"^q", re.M)
 
 CASE_NAME = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}$")
 # Files that a vault has of its own.
@@ -63,6 +69,7 @@ class File:
     def __init__(self, path, place, role, data, mode, mtime, owner):
         self.path, self.place, self.role, self.mode, self.mtime, self.owner = path, place, role, mode, mtime, owner
         self.exact = (place, role, hashlib.sha256(data).hexdigest(), mode, mtime)
+        role = "hf" if role == "qf" and QUARANTINED.search(data) else role
         self.loose = (place, role, hashlib.sha256(MOMENTS.sub(b"-frozen T", data)).hexdigest(), mode)
 
 
@@ -71,6 +78,7 @@ class Message:
         self.id = mail_id
         self.files = files
         self.exact = tuple(sorted(f.exact for f in files))
+        self.without_logs = tuple(sorted(f.exact for f in files if f.place not in LOGS))
         self.loose = tuple(sorted(f.loose for f in files))
 
     def __str__(self):
@@ -297,7 +305,9 @@ class Mail(driver.Scenario):
         return self.command(world, self.verb)
 
     def recover(self, world):
-        return self.command(world, "recover") if os.path.isdir(self.vault(world)) else None
+        """A vault that was not finished holds nothing yet; whoever acts next finishes it."""
+        whole = all(os.path.isdir(os.path.join(self.vault(world), d)) for d in ("jobs", "ledger"))
+        return self.command(world, "recover") if whole else None
 
     # --- what must be true ---
 
@@ -313,6 +323,9 @@ class Mail(driver.Scenario):
     def allowed(self, before, end):
         """How a message may look: signature -> the message as it was."""
         forms = {m.exact: m.exact for m, _ in before.everywhere()}
+        if self.vanishing:
+            # Postfix's logs go before the message; others of a message that is to be deleted are not worth a sync.
+            forms.update({m.without_logs: m.exact for m, _ in before.everywhere()})
         if self.rewriting:
             by_id = {m.id: m.exact for m, _ in before.everywhere()}
             forms.update({m.loose: by_id[m.id] for m, _ in end.everywhere()})
@@ -332,6 +345,8 @@ class Mail(driver.Scenario):
         owners = {f.owner for m in before.spool.messages for f in m.files}
         for m, place in now.everywhere():
             was = self.as_before(forms, m)
+            if was is None and self.vanishing and place == "queue" and not any(map(KEYS[self.mta], m.files)):
+                continue        # what is left of a message that was deleted: no server looks at it
             if was is None:
                 wrong.append("changed, half or new: %s in %s" % (m, place))
             else:
@@ -345,7 +360,7 @@ class Mail(driver.Scenario):
             elif n > 1 or (n == 0 and not self.vanishing):
                 wrong.append("%s is in %d places: %s" % (m, n, ", ".join(places.get(m.exact, [])) or "lost"))
         if finished and self.summary(now) != self.summary(end):
-            wrong.append("all was said to be done, and is not: %s, not %s" % (self.summary(now), self.summary(end)))
+            wrong.append("all was said to be done, and is not")
         return wrong
 
     def summary(self, state):

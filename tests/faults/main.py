@@ -50,7 +50,7 @@ def one(task):
     world = driver.World(build, base, far)
     try:
         everything()[index].test(world, tally, budget)
-    except OSError:
+    except Exception:
         tally.bad("faults %s: the machinery stopped" % everything()[index].name, [traceback.format_exc()])
     finally:
         world.close()

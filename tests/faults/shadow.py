@@ -192,6 +192,7 @@ class Shadow:
             arrived = _certain(changes, syncs)
         state = self.base.copy()
         state.modes.update(now.modes)
+        state.modes.update(self._buried_modes())
         for change in arrived:
             for (d, n), k in change.effects:
                 names = state.dirs.setdefault(d, {})
@@ -206,6 +207,16 @@ class Shadow:
             elif k not in state.units:
                 state.units[k] = Unit(unit.mode, unit.uid, unit.gid, unit.mtime, b"")
         self._put(state)
+
+    def _buried_modes(self):
+        modes = {}
+        for yard in self.graves:
+            with os.scandir(yard) as entries:
+                for e in entries:
+                    st = e.stat(follow_symlinks=False)
+                    if stat.S_ISDIR(st.st_mode):
+                        modes[key_of(st)] = (stat.S_IMODE(st.st_mode), st.st_uid, st.st_gid)
+        return modes
 
     def rewind(self):
         """Back to the baseline."""
