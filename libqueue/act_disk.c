@@ -77,34 +77,63 @@ void side_done(struct side *s)
 
 /* --- trees --- */
 
-static int add_dir(struct folders *t, const char *path, size_t *out)
-{
-    struct folder dir = { .path = strdup(path), .fd = -1 };
-    int error = dir.path ? 0 : ENOMEM;
+static int find_dir(struct folders *t, const char *path, size_t *out);
 
-    if (error == 0 && t->count == t->cap) {
+static int remember(struct folders *t, const char *path, int fd, size_t *out)
+{
+    struct folder dir = { .path = strdup(path), .fd = fd };
+
+    if (dir.path && t->count == t->cap) {
         size_t cap = t->cap ? t->cap * 2 : 32;
         struct folder *more = realloc(t->dirs, cap * sizeof(*more));
 
         if (more) {
             t->dirs = more;
             t->cap = cap;
-        } else {
-            error = ENOMEM;
         }
     }
-    /* A new level is on disk in the one above it when this answers. */
-    if (error == 0)
-        error = file_make_below(t->base, path, &dir.fd, NULL);
-    if (error == EMFILE && listing_more_files())
-        error = file_make_below(t->base, path, &dir.fd, NULL);
-    if (error != 0) {
+    if (!dir.path || t->count == t->cap) {
         free(dir.path);
-        return error;
+        close(fd);
+        return ENOMEM;
     }
     *out = t->count;
     t->dirs[t->count++] = dir;
     return 0;
+}
+
+/* One level, in the one above it, which is synced with the others before anything leaves the spool. */
+static int make_level(int up, const char *name, int *fd, bool *made)
+{
+    int error = file_make_dir(up, name, 0700);
+
+    *made = error == 0;
+    return error == 0 || error == EEXIST ? file_open_below(up, name, fd) : error;
+}
+
+/* As many calls of itself as the path has levels; a spool's has three. */
+static int add_dir(struct folders *t, const char *path, size_t *out)
+{
+    const char *slash = strrchr(path, '/');
+    char above[PATH_MAX];
+    size_t up;
+    bool made = false;
+    int fd, error;
+
+    if (!*path) {
+        error = file_open_below(t->base, ".", &fd);
+        return error ? error : remember(t, path, fd, out);
+    }
+    snprintf(above, sizeof(above), "%.*s", slash ? (int)(slash - path) : 0, path);
+    error = find_dir(t, above, &up);
+    if (error == 0)
+        error = make_level(t->dirs[up].fd, slash ? slash + 1 : path, &fd, &made);
+    if (error == EMFILE && listing_more_files())
+        error = make_level(t->dirs[up].fd, slash ? slash + 1 : path, &fd, &made);
+    if (error != 0)
+        return error;
+    t->dirs[up].dirty |= made;
+    return remember(t, path, fd, out);
 }
 
 static int find_dir(struct folders *t, const char *path, size_t *out)

@@ -313,22 +313,28 @@ static int name_copies(struct take *t)
 
 /* --- third step: what is left in the spool --- */
 
+/* A log of a message that has gone into the case. Its server may have taken it away itself. */
+static int follow(struct take *t, const struct piece *p)
+{
+    int fd = -1, error = case_dir(t, p, &fd, true);
+    struct stat st;
+
+    if (error == ENOENT)
+        return EIO;
+    if (error == 0)
+        error = move_checked(spool_fd(t, p), p->name, fd, p->name, p);
+    if (disk_is_full(error) && job_more_room(t->j, t->s))
+        error = move_checked(spool_fd(t, p), p->name, fd, p->name, p);
+    if (error == ENOENT)
+        return file_stat(spool_fd(t, p), p->name, &st) == FILE_GONE ? 0 : EIO;
+    return error == ESTALE ? 0 : error;
+}
+
 static int settle_part(struct take *t, struct work *w, const struct piece *p)
 {
-    int fd = -1, error;
-
     if (!in_spool_changed(t, p))
         return ENOMEM;
-    if (!t->s->actor->one_file || w->copied)
-        error = disk_remove(spool_fd(t, p), p->name);
-    else {
-        error = case_dir(t, p, &fd, true);
-        if (error == 0)
-            error = move_checked(spool_fd(t, p), p->name, fd, p->name, p);
-        if (disk_is_full(error) && job_more_room(t->j, t->s))
-            error = move_checked(spool_fd(t, p), p->name, fd, p->name, p);
-    }
-    return error == ENOENT || error == ESTALE ? 0 : error;
+    return t->s->actor->one_file && !w->copied ? follow(t, p) : disk_remove(spool_fd(t, p), p->name);
 }
 
 static void settle(struct take *t, struct work *w)
