@@ -42,7 +42,7 @@ class Disk:
     def make(self):
         self.unmount()
         if self.kind == "tmpfs":
-            sh("mount", "-t", "tmpfs", "-o", "size=%d,mode=755" % (SIZE // 4), "tmpfs", self.path)
+            sh("mount", "-t", "tmpfs", "-o", "size=%d,mode=755" % SIZE, "tmpfs", self.path)
             self.mounted = True
             return
         with open(self.image, "wb") as f:
