@@ -129,14 +129,14 @@ static void keep_rate(const struct pace *p, unsigned long rate)
 
 enum { BATCH = 64 };
 
-/* Messages between two syncs: a tenth of a second's worth, so that a slow rate is an even one. */
+/* Messages between two syncs: a tenth of a second's worth, so that a slow rate is an even one; 0: as the library finds best. */
 static unsigned batch(const struct acting *a)
 {
     unsigned long n = a->rate / 10;
 
-    if (a->rate == 0 || n > BATCH)
-        return BATCH;
-    return n ? (unsigned)n : 1;
+    if (a->rate == 0)
+        return 0;
+    return n > BATCH ? BATCH : n ? (unsigned)n : 1;
 }
 
 static int begin(struct lq_job **job, struct acting *a, struct lq_error *err)
@@ -202,6 +202,16 @@ static void keep_name(struct acting *a, const struct lq_job *job)
     text_put(&a->names, name);
 }
 
+/* Held mail is no safe store. */
+static void warn(const struct lq_job *job)
+{
+    char sentence[256];
+
+    for (size_t i = 0; lq_job_warning(job, i, sentence) == LQ_OK; i++)
+        if (*sentence)
+            report(REPORT_NOTE, "%s", sentence);
+}
+
 bool run_job(struct acting *a)
 {
     struct lq_job *job;
@@ -211,6 +221,7 @@ bool run_job(struct acting *a)
         report(REPORT_FAILED, "%s", err.text);
         return false;
     }
+    warn(job);
     work(a, job);
     keep_name(a, job);
     if (lq_job_end(job, &err) < 0)

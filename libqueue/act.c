@@ -662,6 +662,16 @@ const char *lq_job_case(const struct lq_job *j, size_t i)
     return i < j->use_count && j->uses[i].c ? j->uses[i].c->path : NULL;
 }
 
+int lq_job_warning(const struct lq_job *j, size_t i, char out[256])
+{
+    *out = '\0';
+    if (i >= j->site_count)
+        return LQ_END;
+    if (j->opts.verb == LQ_HOLD && j->sites[i].actor->hold_warning && !j->sites[i].actor->hold_warning(&j->sites[i].sp, out))
+        *out = '\0';
+    return LQ_OK;
+}
+
 /* --- the end --- */
 
 static void sync_site(struct lq_job *j, struct site *s)

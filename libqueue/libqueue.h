@@ -372,6 +372,8 @@ LQ_API int lq_job_next(struct lq_job *job, const struct lq_outcome **out, struct
 LQ_API const char *lq_job_name(const struct lq_job *job);
 /** Directories of the cases that the job fills, in the order of their spools; NULL past the end. */
 LQ_API const char *lq_job_case(const struct lq_job *job, size_t i);
+/** What the server of the i-th queue of the job does by itself to messages that are held: a sentence, "" for nothing. LQ_OK; LQ_END past the last queue. */
+LQ_API int lq_job_warning(const struct lq_job *job, size_t i, char out[256]);
 /** Begin no further batch: lq_job_next() still answers for the messages that were worked on, then LQ_END. For who is interrupted; a signal handler may call it. */
 LQ_API void lq_job_stop(struct lq_job *job);
 /**
