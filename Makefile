@@ -230,6 +230,7 @@ SUITES ?= bookworm trixie
 
 bench: all tools
 	scripts/bench $(BENCH_FLAGS)
+	scripts/bench-acting
 
 cov:
 	+@scripts/coverage

@@ -200,6 +200,68 @@ static int run_main(char **argv)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
 }
 
+/* --- bare loops over all files of a tree: what acting is compared with --- */
+
+static void rename_one(int from, int to, const char *name)
+{
+    if (renameat(from, name, to, name) < 0)
+        die(name);
+}
+
+static void unlink_one(int from, int to, const char *name)
+{
+    (void)to;
+    if (unlinkat(from, name, 0) < 0)
+        die(name);
+}
+
+/* to < 0: there is no other tree. Files are renamed or removed while the directory is read, names of a directory first, as ls would. */
+static void each_file(int from, int to, void (*act)(int from, int to, const char *name), int depth)
+{
+    struct dirent **names = NULL;
+    int n = 0;
+
+    n = scandirat(from, ".", &names, NULL, NULL);
+    if (n < 0 || depth > MAX_DEPTH)
+        die("scandir");
+    for (int i = 0; i < n; i++) {
+        const char *name = names[i]->d_name;
+
+        if (names[i]->d_type == DT_DIR && name[0] != '.') {
+            int below = openat(from, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC), there = -1;
+
+            if (to >= 0 && mkdirat(to, name, 0700) < 0 && errno != EEXIST)
+                die(name);
+            if (to >= 0)
+                there = openat(to, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+            if (below < 0 || (to >= 0 && there < 0))
+                die(name);
+            each_file(below, there, act, depth + 1);
+            close(below);
+            if (there >= 0)
+                close(there);
+        } else if (names[i]->d_type == DT_REG) {
+            act(from, to, name);
+        }
+        free(names[i]);
+    }
+    free(names);
+}
+
+static int loop_main(const char *from, const char *to)
+{
+    int f = open(from, O_RDONLY | O_DIRECTORY | O_CLOEXEC), t = -1;
+
+    if (f < 0)
+        die(from);
+    if (to && mkdir(to, 0700) < 0 && errno != EEXIST)
+        die(to);
+    if (to && (t = open(to, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+        die(to);
+    each_file(f, t, to ? rename_one : unlink_one, 0);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     int threads = 1;
@@ -212,6 +274,10 @@ int main(int argc, char **argv)
         for (size_t i = 0; i < sizeof(mtas) / sizeof(mtas[0]); i++)
             if (strcmp(argv[2], mtas[i].name) == 0)
                 return read_main(&mtas[i], argv[3], threads);
-    fputs("usage: yardstick read MTA SPOOL [--threads N]\n       yardstick run COMMAND... 3>RESULT\n", stderr);
+    if (argc == 4 && strcmp(argv[1], "rename") == 0)
+        return loop_main(argv[2], argv[3]);
+    if (argc == 3 && strcmp(argv[1], "unlink") == 0)
+        return loop_main(argv[2], NULL);
+    fputs("usage: yardstick read MTA SPOOL [--threads N]\n       yardstick rename TREE OTHER\n       yardstick unlink TREE\n       yardstick run COMMAND... 3>RESULT\n", stderr);
     return 2;
 }
