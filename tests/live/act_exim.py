@@ -13,8 +13,9 @@ SPOOL, LOG, PIDFILE = inject_exim.SPOOL, inject_exim.LOG, inject_exim.PIDFILE
 
 class Exim(acting.Acting, inject_exim.Exim):
     ACCEPTED = r"id=(\S+)"
+    WAITING = 120                   # a process for each: runs shall be short
     LOCKS = (r"Spool file (for \S+ )?is locked", r"another process is handling this message")
-    QUIET = (r"\bfrozen\b", r"unfrozen")
+    QUIET = (r"\bfrozen\b", r"unfrozen", r"^\S+ (<=|=>|->|==) ")
 
     def configure(self):
         super().configure()
@@ -39,7 +40,7 @@ class Exim(acting.Acting, inject_exim.Exim):
         self.start("-q1s")
 
     def run_queue(self):
-        self.room.run(["exim4", "-qf"], check=False)
+        self.room.run(["exim4", "-qf"], check=False, timeout=acting.QUEUE_RUN)
 
     def log_lines(self):
         lines = []

@@ -48,7 +48,7 @@ class Sendmail(acting.Acting, inject_sendmail.Sendmail):
         return "slow.example" if n % 7 == 0 else "r.example"
 
     def run_queue(self):
-        self.room.run([SENDMAIL, "-Am", "-C", CF, "-qf"], check=False)
+        self.room.run([SENDMAIL, "-Am", "-C", CF, "-qf"], check=False, timeout=acting.QUEUE_RUN)
 
     def log_lines(self):
         with self.room.log.lock:

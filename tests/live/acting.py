@@ -25,7 +25,7 @@ import scene
 import sink
 
 VAULT = "/var/spool/mqtools"
-WAITING = 300           # messages that wait at most while the injectors go on
+QUEUE_RUN = 400         # seconds that one run may take on a busy machine
 NEVER = 99              # attempts after which such a recipient is taken: only when the sink drains
 MESSAGE_ID = re.compile(rb"<act-\d+@lab\.example>")
 JOB = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}")
@@ -76,6 +76,7 @@ class Done:
 
 class Acting:
     sink_class = ActSink
+    WAITING = 300                   # messages that wait at most while the injectors go on
     LOCKS, QUIET = (), ()
     BY_ID, DOWN = (), ()            # options of ours: with ids, and while the MTA is down
     # What no log may say, whatever it said before.
@@ -129,7 +130,7 @@ class Acting:
         while self.injecting.is_set():
             with self.sink.lock:
                 out = len(self.sink.delivered)
-            if self.number - out > WAITING + len(self.purged):
+            if self.number - out > self.WAITING + len(self.purged):
                 time.sleep(0.05)
                 continue
             try:
@@ -243,7 +244,9 @@ class Acting:
         self.injecting.clear()
         self.stopping.set()
         for thread in threads:
-            thread.join(240)
+            thread.join(QUEUE_RUN)
+            if thread.is_alive():
+                self.problem("a loop does not end")
 
     # -- commands that are killed ---------------------------------------------------------------
 
