@@ -10,7 +10,7 @@ quiet mqquarantine take --spool q --vault v -u user7 -m 4 --why $'flood \e[31m t
 quiet mqpurge --spool q --vault v -r @letters.example -m 3 --why cleanup --yes
 case=$("$MQQUARANTINE" list --vault v | awk '$2 == "moved" { print $1 }')
 undo=$("$MQQUARANTINE" list --vault v | awk '$2 == "purged" { print $1 }')
-bare() { sed -E -e 's/"created":[0-9]+/"created":T/' -e 's/^(created +).*/\1T/' -e "s|$PWD|.|g" -e 's/[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}/JOB/g' -e 's/"host":"[^"]*"/"host":"H"/' -e 's/^(host +).*/\1H/' "$@"; }
+bare() { sed -E -e 's/"created":[0-9]+/"created":T/' -e 's/^(created +).*/\1T/' -e "s|$PWD|.|g" -e 's/[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}/JOB/g' -e 's/"host":"[^"]*"/"host":"H"/' -e 's/^(host +).*/\1H/'; }
 # Two of the same second are in no order.
 "$MQQUARANTINE" list --vault v | bare | sort -k 2,2
 "$MQQUARANTINE" list --vault v -j | bare | sort -t : -k 5,5
@@ -67,13 +67,13 @@ done
 
 echo '--- dropped, expired'
 quiet mqquarantine drop --vault v "$case"
-quiet mqquarantine drop --vault v "$case" --why done
-quiet mqquarantine drop --vault v "$case" --why done --expect 7
-quiet mqquarantine drop --vault v "$case" --why done --expect 3 -n
-quiet mqquarantine drop --vault v "$case" --why done --expect 3
+quiet mqquarantine drop --vault v "$case" --why finished
+quiet mqquarantine drop --vault v "$case" --why finished --expect 7
+quiet mqquarantine drop --vault v "$case" --why finished --expect 3 -n
+quiet mqquarantine drop --vault v "$case" --why finished --expect 3
 run mqquarantine expire --vault v
 run mqquarantine expire --vault v --days 1 -n
 "$MQQUARANTINE" list --vault v | awk '{ print $2 }'
-quiet mqquarantine drop --vault v 20200101T000000Z-0000 --why done --yes
+quiet mqquarantine drop --vault v 20200101T000000Z-0000 --why finished --yes
 quiet mqquarantine show --vault v 20200101T000000Z-0000
 run mqquarantine recover --vault v
