@@ -460,6 +460,7 @@ static int open_output(struct evidence *e, struct lq_error *err)
 {
     enum file_result r = file_open_dir(AT_FDCWD, e->dir_name, &e->dir);
     char name[NAME_MAX + 1];
+    struct stat st;
     int error;
 
     if (r != FILE_OK) {
@@ -467,7 +468,11 @@ static int open_output(struct evidence *e, struct lq_error *err)
         return error_set(err, r == FILE_GONE ? LQ_ENOENT : r == FILE_DENIED ? LQ_EACCES : LQ_EIO, "%s: directory %s: %s", e->opts->output, e->dir_name,
                          file_result_text(r));
     }
-    error = file_create(e->dir, e->base, 0600, &e->fd);
+    /* Without a name until it is whole; some file systems cannot do that. */
+    error = file_stat(e->dir, e->base, &st) != FILE_GONE ? EEXIST : file_create_unnamed(e->dir, 0600, &e->fd);
+    e->unnamed = error == 0;
+    if (error == EOPNOTSUPP)
+        error = file_create(e->dir, e->base, 0600, &e->fd);
     if (error == EEXIST)
         return error_set(err, LQ_EREFUSED, "%s exists; nothing is overwritten", e->opts->output);
     if (error) {
@@ -485,8 +490,14 @@ static int finish_output(struct evidence *e, struct lq_error *err)
 
     if (error == 0)
         error = file_sync(e->fd);
+    if (error == 0 && e->unnamed) {
+        error = file_give_name(e->fd, e->dir, e->base);
+        e->unnamed = error != 0;
+    }
     if (error == 0)
         error = file_sync(e->dir);
+    if (error == EEXIST)
+        return error_set(err, LQ_EREFUSED, "%s exists by now; nothing is overwritten", e->opts->output);
     return error ? tar_failed(e, error, err) : LQ_OK;
 }
 
@@ -496,7 +507,7 @@ static void evidence_done(struct evidence *e, bool keep)
         tar_done(&e->tar);
     if (e->fd >= 0) {
         close(e->fd);
-        if (!keep)
+        if (!keep && !e->unnamed)
             file_remove(e->dir, e->base);
     }
     records_done(&e->records);

@@ -17,6 +17,7 @@ struct evidence {
     const char *base;               /* the archive's name, in dir */
     char *dir_name;
     int dir, fd;
+    bool unnamed;               /* fd's file has no name yet */
     struct records records;
     bool records_kept;              /* the case's own go into the archive; only the summary is made anew */
     struct buf eml, journal;

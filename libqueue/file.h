@@ -65,6 +65,12 @@ int file_remove_dir(int dirfd, const char *name);
 
 /* A new file for writing, and for reading back; EEXIST if the name is taken, by whatever. */
 int file_create(int dirfd, const char *name, mode_t mode, int *fd);
+/*
+ * A new file in the directory's file system without a name: nothing is left of it, whatever happens, until file_give_name(). EOPNOTSUPP where
+ * the file system has no such files. Naming needs /proc, answers EEXIST, and replaces nothing.
+ */
+int file_create_unnamed(int dirfd, mode_t mode, int *fd);
+int file_give_name(int fd, int dirfd, const char *name);
 /* Our own open file (a journal) for adding lines at its end; made if missing. EINVAL, ELOOP, ENXIO: not a regular file. */
 int file_append(int dirfd, const char *name, mode_t mode, int *fd);
 int file_write(int fd, const void *p, size_t n);

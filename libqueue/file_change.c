@@ -203,6 +203,25 @@ int file_create(int dirfd, const char *name, mode_t mode, int *fd)
     return 0;
 }
 
+int file_create_unnamed(int dirfd, mode_t mode, int *fd)
+{
+    int f;
+
+    AGAIN(f = openat(dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode));
+    if (f < 0)      /* EISDIR: a kernel, or a file system's driver, that does not know the flag */
+        return errno == EISDIR || errno == ENOENT ? EOPNOTSUPP : errno;
+    *fd = f;
+    return 0;
+}
+
+int file_give_name(int fd, int dirfd, const char *name)
+{
+    char link[40];
+
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    DO(linkat(AT_FDCWD, link, dirfd, name, AT_SYMLINK_FOLLOW));
+}
+
 int file_append(int dirfd, const char *name, mode_t mode, int *fd)
 {
     struct stat st;

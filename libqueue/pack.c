@@ -40,8 +40,11 @@ enum { RECORDS_KEPT = 1 << 18 };
 
 int records_open(struct records *r, int dir, const char *name)
 {
-    int error = file_create(dir, name, 0600, &r->fd);
+    int error = file_create_unnamed(dir, 0600, &r->fd);
 
+    if (error == 0)
+        return 0;
+    error = file_create(dir, name, 0600, &r->fd);
     if (error) {
         r->fd = -1;
         return error;

@@ -508,6 +508,21 @@ START_TEST(reserves)
 }
 END_TEST
 
+/* Nothing is there until it gets its name, and what has the name stays. */
+START_TEST(unnamed)
+{
+    int fd;
+
+    ck_assert_int_eq(file_create_unnamed(dir, 0600, &fd), 0);
+    ck_assert_int_eq(file_write(fd, "new", 3), 0);
+    close(put(dir, "taken", "old"));
+    ck_assert_int_eq(file_give_name(fd, dir, "taken"), EEXIST);
+    ck_assert_str_eq(get(dir, "taken"), "old");
+    ck_assert_int_eq(file_give_name(fd, dir, "name"), 0);
+    ck_assert_str_eq(get(dir, "name"), "new");
+}
+END_TEST
+
 /* --- attributes --- */
 
 START_TEST(attributes)
@@ -685,6 +700,7 @@ int main(void)
     tcase_add_test(t, copy_does_not_run_after_a_growing_file);
     tcase_add_test(t, full_disk);
     tcase_add_loop_test(t, reserves, 0, 2);
+    tcase_add_test(t, unnamed);
     tcase_add_test(t, attributes);
     tcase_add_test(t, owner);
     tcase_add_loop_test(t, interrupted_calls_are_repeated, 0, COUNT(interruptible));
