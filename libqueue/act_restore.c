@@ -448,7 +448,7 @@ static int note_in_ledger(struct back *b)
         if (!w->live)
             continue;
         ledger_key(b->s, w, key);
-        error = ledger_add(b->s->ledger, key, w->item->id, w->new_id[0] ? w->new_id : NULL, b->j->name);
+        error = ledger_add(b->s->ledger, key, w->item->id, w->new_id[0] ? w->new_id : NULL, b->j->name, w->copied);
     }
     return error ? error : ledger_sync(b->s->ledger);
 }

@@ -20,6 +20,7 @@ struct ledger {
     int fd;                 /* -1: only looked at, and nothing there */
     bool looked;
     json_t *keys, *ids;     /* objects: key to id, id to how many keys */
+    json_t *copied;         /* object: keys of which a copy went */
 };
 
 enum { KEY_MAX = 3 * PATH_MAX, LEDGER_MAX = 1 << 30 };
@@ -56,10 +57,13 @@ static void forget(struct ledger *l, const char *key)
     if (id)
         count_id(l, id, -1);
     json_object_del(l->keys, key);
+    json_object_del(l->copied, key);
 }
 
-static bool note(struct ledger *l, const char *key, const char *id)
+static bool note(struct ledger *l, const char *key, const char *id, bool copied)
 {
+    if (copied && json_object_set_new_nocheck(l->copied, key, json_true()) != 0)
+        return false;
     if (json_object_get(l->keys, key))
         return true;
     count_id(l, id, 1);
@@ -76,7 +80,7 @@ static bool take_line(struct ledger *l, const char *line, size_t n)
     if (key && json_is_true(json_object_get(o, "cancelled")))
         forget(l, key);
     else if (key)
-        kept = note(l, key, id ? id : "");
+        kept = note(l, key, id ? id : "", json_is_true(json_object_get(o, "copied")));
     json_decref(o);
     return kept;
 }
@@ -140,7 +144,8 @@ static int open_ledger(struct ledger **out, struct lq_vault *v, const char *case
     snprintf(l->file, sizeof(l->file), "%.200s.ndjson", case_name);
     l->keys = json_object();
     l->ids = json_object();
-    error = l->keys && l->ids ? open_file(l, &st) : ENOMEM;
+    l->copied = json_object();
+    error = l->keys && l->ids && l->copied ? open_file(l, &st) : ENOMEM;
     if (error == 0)
         error = load(l, &st);
     if (error == 0) {
@@ -170,6 +175,13 @@ bool ledger_has(const struct ledger *l, const char *key)
     return json_object_get(l->keys, encode(key, encoded)) != NULL;
 }
 
+bool ledger_copied(const struct ledger *l, const char *key)
+{
+    char encoded[KEY_MAX + 1];
+
+    return json_object_get(l->copied, encode(key, encoded)) != NULL;
+}
+
 bool ledger_has_id(const struct ledger *l, const char *id, size_t n)
 {
     char key[256];
@@ -189,7 +201,7 @@ static int add_line(struct ledger *l, struct buf *b)
     return error;
 }
 
-int ledger_add(struct ledger *l, const char *key, const char *id, const char *new_id, const char *job)
+int ledger_add(struct ledger *l, const char *key, const char *id, const char *new_id, const char *job, bool copied)
 {
     char encoded[KEY_MAX + 1], now[TIME_TEXT];
     struct buf b = { 0 };
@@ -203,9 +215,9 @@ int ledger_add(struct ledger *l, const char *key, const char *id, const char *ne
     json_text(&b, "new_id", new_id);
     json_text(&b, "job", job);
     json_text(&b, "time", now);
-    buf_add_str(&b, "}\n");
+    buf_add_str(&b, copied ? ",\"copied\":true}\n" : "}\n");
     error = add_line(l, &b);
-    return error == 0 && !note(l, encoded, id) ? ENOMEM : error;
+    return error == 0 && !note(l, encoded, id, copied) ? ENOMEM : error;
 }
 
 int ledger_cancel(struct ledger *l, const char *key)
@@ -244,5 +256,6 @@ void ledger_close(struct ledger *l)
         close(l->fd);
     json_decref(l->keys);
     json_decref(l->ids);
+    json_decref(l->copied);
     free(l);
 }

@@ -363,27 +363,20 @@ static bool in_ledger(struct pair *p, const struct group *kept, char key[PATH_MA
     return false;
 }
 
-static bool elsewhere(const struct pair *p, const struct group *kept)
-{
-    struct stat st;
-
-    return fstat(p->home->fd, &st) == 0 && st.st_dev != kept->files[0].st.st_dev;
-}
-
 static void settle_id(struct pair *p, const char *id, size_t n, const struct finds *partials)
 {
     static struct group kept, home;     /* large; recovery is one thread's */
     char key[PATH_MAX];
-    bool partial = was_partial(partials, id, n), copies, went;
+    bool partial = was_partial(partials, id, n), went, copied;
 
     gather(&kept, &p->kept_sp, id, n);
     gather(&home, &p->home_sp, id, n);
     if (kept.n == 0)
         return;
-    copies = home.n > 0 && kept.files[0].st.st_dev != home.files[0].st.st_dev;
     went = in_ledger(p, &kept, key);
-    /* Copied back: lines of copies whose key never got its name are cancelled. On one disk the key itself says that it did not go. */
-    if (kept.keyed && went && elsewhere(p, &kept)) {
+    copied = went && ledger_copied(p->ledger, key);
+    /* Copied back: lines of copies whose key never got its name are cancelled. Where no copy went the key itself says that it did not go. */
+    if (kept.keyed && copied) {
         to_queue(p, &kept, &home, true);
         return;
     }
@@ -395,7 +388,7 @@ static void settle_id(struct pair *p, const char *id, size_t n, const struct fin
         /* The key goes from the case when the message is in the queue, and the ledger knew of it before. */
         to_queue(p, &kept, &home, partial || (p->ledger && ledger_has_id(p->ledger, id, n)));
     } else if (related(&kept, &home)) {
-        to_queue(p, &kept, &home, copies);
+        to_queue(p, &kept, &home, false);
     } else {
         p->unclear++;
     }

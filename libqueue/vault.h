@@ -179,7 +179,9 @@ struct ledger;
 int ledger_open(struct ledger **out, struct lq_vault *v, const char *case_name, struct lq_error *err);
 /* key: "<n>-<mta>/<path of the key file>" as in the case. */
 bool ledger_has(const struct ledger *l, const char *key);
-int ledger_add(struct ledger *l, const char *key, const char *id, const char *new_id, const char *job);
+/* Whether a copy went: then the key that is still in the case does not tell that it did not. */
+bool ledger_copied(const struct ledger *l, const char *key);
+int ledger_add(struct ledger *l, const char *key, const char *id, const char *new_id, const char *job, bool copied);
 int ledger_sync(struct ledger *l);
 /* It did not go back after all. Synced. */
 int ledger_cancel(struct ledger *l, const char *key);

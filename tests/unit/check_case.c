@@ -345,7 +345,7 @@ START_TEST(verifies_restored)
     struct ledger *l;
 
     ck_assert_int_eq(ledger_open(&l, v, name1, &err), LQ_OK);
-    ck_assert_int_eq(ledger_add(l, "0-exim/input/" ID1 "-H", ID1, NULL, "JOB"), 0);
+    ck_assert_int_eq(ledger_add(l, "0-exim/input/" ID1 "-H", ID1, NULL, "JOB", false), 0);
     ledger_close(l);
     ck_assert_int_eq(verify(c), LQ_OK);         /* still there, or not yet removed */
     ck_assert_int_eq(run("rm '%s'/data/0-exim/input/" ID1 "-?", at("v/" CASE)), 0);

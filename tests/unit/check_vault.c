@@ -340,8 +340,8 @@ START_TEST(ledger)
     ck_assert(!there(at("v/ledger/CASE.ndjson")));
     ck_assert_int_eq(ledger_open(&l, v, "CASE", &err), LQ_OK);
     ck_assert_int_eq(ledger_open(&other, v, "CASE", &err), LQ_EREFUSED);
-    ck_assert_int_eq(ledger_add(l, "0-exim/input/x/a\xff%\n-H", ID1, NULL, "JOB"), 0);
-    ck_assert_int_eq(ledger_add(l, "0-exim/input/x/b-H", ID2, ID3, "JOB"), 0);
+    ck_assert_int_eq(ledger_add(l, "0-exim/input/x/a\xff%\n-H", ID1, NULL, "JOB", false), 0);
+    ck_assert_int_eq(ledger_add(l, "0-exim/input/x/b-H", ID2, ID3, "JOB", true), 0);
     ck_assert_int_eq(ledger_sync(l), 0);
     ledger_close(l);
     /* Half a line was never synced. */
@@ -353,8 +353,11 @@ START_TEST(ledger)
     ck_assert(ledger_has(l, "0-exim/input/x/a\xff%\n-H"));
     ck_assert(!ledger_has(l, "0-exim/input/x/a\xfe%\n-H"));
     ck_assert(ledger_has_id(l, ID2, strlen(ID2)));
+    ck_assert(ledger_copied(l, "0-exim/input/x/b-H"));
+    ck_assert(!ledger_copied(l, "0-exim/input/x/a\xff%\n-H"));
     ck_assert_int_eq(ledger_cancel(l, "0-exim/input/x/b-H"), 0);
     ck_assert(!ledger_has_id(l, ID2, strlen(ID2)));
+    ck_assert(!ledger_copied(l, "0-exim/input/x/b-H"));
     ledger_close(l);
     ck_assert_int_eq(ledger_look(&l, v, "CASE", &err), LQ_OK);
     ck_assert_uint_eq(ledger_count(l), 1);
