@@ -236,14 +236,13 @@ static bool aside_name(const struct back *b, const struct work *w, size_t i, cha
     return own_name(out, i == 0 ? COPY_KEY : COPY_PART, job_mark(b->j), w->c.parts[i].name);
 }
 
-/* Take away from the spool what was put there of a message that stays in the case. */
+/* Take away from the spool what was put there of a message that stays in the case; its key has no name there. */
 static void withdraw(struct back *b, struct work *w)
 {
     char name[NAME_MAX + 1];
 
     for (size_t i = 0; w->going && i < w->c.n; i++) {
         struct going *g = &w->going[i];
-
         int error = 0;
 
         if (g->there == THERE_NAMED)
@@ -504,30 +503,43 @@ static void second_step(struct back *b)
     drop_rest(b);
 }
 
+/* A key leaves its name: to the case, or, a copy, to the name that it had before. */
+static int key_back(struct back *b, struct work *w)
+{
+    const struct piece *key = &w->c.parts[0];
+    struct going *g = &w->going[0];
+    char name[NAME_MAX + 1];
+    int error = 0;
+
+    if (w->copied)
+        error = !aside_name(b, w, 0, name) ? ENAMETOOLONG : file_move(home_fd(b, g->dir), g->name, home_fd(b, g->aside), name);
+    else
+        error = file_move(home_fd(b, g->dir), g->name, from_fd(b, key), key->name);
+    if (error == 0)
+        g->there = w->copied ? THERE_ASIDE : THERE_NOT;
+    return error;
+}
+
 /* The spool could not be synced: the keys, whose messages we still hold locked, leave it again. */
 static void all_back(struct back *b, int error)
 {
     bool back = true;
 
+    for (size_t i = 0; i < b->n; i++)
+        if (b->w[i].live && b->w[i].going[0].there == THERE_NAMED)
+            back = key_back(b, &b->w[i]) == 0 && back;
+    back = side_sync(&b->s->side) == 0 && back;
+    back = side_sync(&b->s->home_side) == 0 && back;
+    /* Where a key may be in the spool, on disk, its line must stay: else it could go back a second time. */
     for (size_t i = 0; i < b->n; i++) {
         struct work *w = &b->w[i];
-        struct going *g = w->going;
 
-        if (!w->live)
-            continue;
-        if (!w->copied && g[0].there == THERE_NAMED) {
-            if (file_move(home_fd(b, g[0].dir), g[0].name, from_fd(b, &w->c.parts[0]), w->c.parts[0].name) == 0)
-                g[0].there = THERE_NOT;
-            else
-                back = false;
-        }
-        if (w->copied || g[0].there == THERE_NOT) {
+        if (w->live && back) {
             cancel(b, w);
             withdraw(b, w);
         }
         w->live = false;
     }
-    back = side_sync(&b->s->side) == 0 && back;
     back = side_sync(&b->s->home_side) == 0 && back;
     b->j->uses[b->s->use].unfinished |= !back;
     job_ends(b->j, 0, disk_is_full(error) ? LQ_ENOSPC : LQ_EIO, "%s: %s while syncing; %s", b->s->home->root, strerrordesc_np(error),
