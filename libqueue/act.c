@@ -749,14 +749,20 @@ static int end_use(struct lq_job *j, struct vault_use *use, struct lq_error *err
 
 int lq_job_end(struct lq_job *j, struct lq_error *err)
 {
-    int rc;
+    int rc, told;
 
     if (!j)
         return LQ_OK;
     rc = who_back(&j->who, err);
+    told = j->fatal;
     if (!j->opts.dry)
         for (size_t i = 0; i < j->site_count; i++)
             sync_site(j, &j->sites[i]);
+    if (rc == LQ_OK && !told && j->fatal) {
+        rc = j->fatal;
+        if (err)
+            *err = j->error;
+    }
     for (size_t u = 0; u < j->use_count; u++) {
         int one = end_use(j, &j->uses[u], rc == LQ_OK ? err : NULL);
 
