@@ -333,6 +333,9 @@ static int begin_site(struct lq_job *j, struct site *s, struct lq_error *err)
         if (rc == LQ_OK)
             s->folders.base = use->c->spools[s->case_spool].fd;
     }
+    /* Before anything of it goes back: what is deleted meanwhile would be lost, and what is being taken is not whole yet. */
+    if (rc == LQ_OK && s->ledger_name && s->q->in_case->vault)
+        rc = case_hold(s->q->in_case, err);
     if (rc == LQ_OK && s->ledger_name)
         rc = site_ledger(j, s, err);
     if (rc == LQ_OK && s->unpacked)

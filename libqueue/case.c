@@ -1098,7 +1098,7 @@ static int drop_begun(struct lq_case *c, struct job *job, struct lq_error *err)
     return rc;
 }
 
-static int lock_to_drop(struct lq_case *c, struct lq_error *err)
+int case_hold(struct lq_case *c, struct lq_error *err)
 {
     int error;
 
@@ -1120,7 +1120,7 @@ int lq_case_drop(struct lq_case *c, const char *why, const char *command, struct
         return error_set(err, LQ_EREFUSED, "%s is in no vault; it is yours to remove", c->path);
     rc = case_idle(c, err);
     if (rc == LQ_OK)
-        rc = lock_to_drop(c, err);
+        rc = case_hold(c, err);
     if (rc == LQ_OK)
         rc = job_create(&job, c->vault, NULL, &intent, err);
     if (rc != LQ_OK)
@@ -1150,7 +1150,7 @@ static int expire_one(struct lq_vault *v, struct job **job, const char *name, in
     }
     rc = case_idle(c, &why);
     if (rc == LQ_OK && !dry)
-        rc = lock_to_drop(c, &why);
+        rc = case_hold(c, &why);
     if (rc != LQ_OK) {
         snprintf(sentence, sizeof(sentence), "%s is left: %.400s", name, why.text);
         tell(ctx, sentence);

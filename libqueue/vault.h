@@ -118,6 +118,8 @@ struct lq_case {
 
 /* case_journal() and all that changes a case need this lock; LQ_EREFUSED while another process (or another struct lq_case) has it. */
 int case_lock(struct lq_case *c, struct lq_error *err);
+/* The same for a case that may be packed, so that nobody deletes it while its messages are put back. */
+int case_hold(struct lq_case *c, struct lq_error *err);
 /*
  * Open a case over a tree of that name in the vault ("CASE", or ".unpacked-CASE.2" as c->tree was while a restore that crashed read it).
  */
