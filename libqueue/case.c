@@ -25,6 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bag.h"
 #include "json.h"
 #include "tree.h"
 #include "vault.h"
@@ -522,6 +523,36 @@ static int open_tree(struct lq_case *c, const char *tree, struct lq_error *err)
     return load_tree(c, err);
 }
 
+/*
+ * Evidence that somebody put beside the open case, under its name. A case never becomes that; and who takes it for one could not bring its
+ * messages back. Then the tree counts.
+ */
+static bool is_foreign_copy(struct lq_case *c)
+{
+    struct buf info = { 0 }, spools = { 0 };
+    struct stat st;
+    const char *custody;
+    bool yes = false;
+    char *path;
+
+    if (file_stat(c->vault->fd, c->name, &st) == FILE_GONE)
+        return false;
+    if (pack_read_info(c->archive, c->path, &info, &spools, NULL) == LQ_OK) {
+        custody = value_of(c, info.p ? info.p : "", info.n, "Mqtools-Custody");
+        yes = custody && strcmp(custody, custody_names[LQ_COPY]) == 0;
+    }
+    buf_done(&info);
+    buf_done(&spools);
+    if (!yes || asprintf(&path, "%s/%s", c->vault->path, c->name) < 0)
+        return false;
+    free(c->path);
+    c->path = path;
+    c->info.path = path;
+    close(c->archive);
+    c->archive = -1;
+    return true;
+}
+
 static int open_named(struct lq_case **out, struct lq_vault *v, const char *name, const char *tree, struct lq_error *err)
 {
     struct lq_case *c;
@@ -539,7 +570,7 @@ static int open_named(struct lq_case **out, struct lq_vault *v, const char *name
     if (!c->path)
         rc = error_memory(err);
     else if (r == FILE_OK)
-        rc = open_packed(c, err);
+        rc = is_foreign_copy(c) ? open_tree(c, name, err) : open_packed(c, err);
     else if (r != FILE_GONE)
         rc = error_set(err, r == FILE_DENIED ? LQ_EACCES : LQ_EIO, "%s: %s", c->path, file_result_text(r));
     else
@@ -1243,6 +1274,25 @@ static void told(lq_finding_fn *tell, void *ctx, const char *name, const char *w
 }
 
 /* An open tree beside its archive. */
+static void ignore(void *ctx, const char *sentence)
+{
+    (void)ctx, (void)sentence;
+}
+
+/* Whoever put the archive there: the tree goes only when everything of it is in there, and can go back from there. */
+static bool replaces_tree(struct lq_vault *v, const char *name)
+{
+    struct lq_case *c;
+    size_t findings = 1;
+    bool yes;
+
+    if (lq_case_open(&c, v, name, NULL) != LQ_OK)
+        return false;
+    yes = c->info.packed && pack_check(c->archive, c->path, NULL, ignore, NULL, &findings, NULL) == LQ_OK && findings == 0;
+    lq_case_close(c);
+    return yes;
+}
+
 static int tidy_packed(struct lq_vault *v, lq_finding_fn *tell, void *ctx, struct lq_error *err)
 {
     char **names;
@@ -1260,6 +1310,10 @@ static int tidy_packed(struct lq_vault *v, lq_finding_fn *tell, void *ctx, struc
         free(c.path);
         if (vault_job_open(v, names[i], &alive) && alive)
             continue;
+        if (!replaces_tree(v, names[i])) {
+            told(tell, ctx, names[i], "there is an archive beside its open tree which is not the whole case; both were left as they are");
+            continue;
+        }
         error = case_remove_tree(v, names[i]);
         told(tell, ctx, names[i], "packed; what was left of its open tree is removed");
     }

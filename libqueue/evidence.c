@@ -456,6 +456,22 @@ static int name_output(struct evidence *e, struct lq_error *err)
     return error_set(err, LQ_EINVAL, "%s: the name must end in .tar.zst, .tar.gz or .tgz", out && *out ? out : "(no name)");
 }
 
+/* The name of a case in a vault is that case: its open tree would be taken for what is left of it. */
+static bool is_case(const struct evidence *e)
+{
+    static const char *const parts[] = { "jobs", "ledger" };
+    int fd;
+
+    if (!vault_job_name(e->top, strlen(e->top)))
+        return false;
+    for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+        if (file_open_below(e->dir, parts[i], &fd) != 0)
+            return false;
+        close(fd);
+    }
+    return true;
+}
+
 static int open_output(struct evidence *e, struct lq_error *err)
 {
     enum file_result r = file_open_dir(AT_FDCWD, e->dir_name, &e->dir);
@@ -468,6 +484,8 @@ static int open_output(struct evidence *e, struct lq_error *err)
         return error_set(err, r == FILE_GONE ? LQ_ENOENT : r == FILE_DENIED ? LQ_EACCES : LQ_EIO, "%s: directory %s: %s", e->opts->output, e->dir_name,
                          file_result_text(r));
     }
+    if (is_case(e))
+        return error_set(err, LQ_EREFUSED, "%s: in a vault that is the name of a case; choose another place or name", e->opts->output);
     /* Without a name until it is whole; some file systems cannot do that. */
     error = file_stat(e->dir, e->base, &st) != FILE_GONE ? EEXIST : file_create_unnamed(e->dir, 0600, &e->fd);
     e->unnamed = error == 0;

@@ -448,7 +448,7 @@ END_TEST
 
 static const struct { const char *output; int expect; } bad_outputs[] = {
     { "out/e.zip", LQ_EINVAL }, { "out/e", LQ_EINVAL }, { "out/.tar.zst", LQ_EINVAL }, { "out/...tar.gz", LQ_EINVAL },
-    { "none/e.tar.zst", LQ_ENOENT }, { "out/there.tar.zst", LQ_EREFUSED }, { "out/link.tar.zst", LQ_EREFUSED },
+    { "v/" CASE ".tar.zst", LQ_EREFUSED }, { "v/" CASE ".tgz", LQ_EREFUSED }, { "none/e.tar.zst", LQ_ENOENT }, { "out/there.tar.zst", LQ_EREFUSED }, { "out/link.tar.zst", LQ_EREFUSED },
 };
 
 START_TEST(bad_output)
@@ -464,6 +464,34 @@ START_TEST(bad_output)
     ck_assert_str_eq(slurp(at("out/there.tar.zst")), "precious");
     ck_assert_int_eq(run("test $(ls -A '%s'/out | wc -l) = 2", top), 0);
     lq_case_close(c);
+    lq_vault_close(v);
+}
+END_TEST
+
+/* Evidence under the name of the case that it is of, beside it: the open case stays, and stays what it is. */
+START_TEST(evidence_is_no_case)
+{
+    struct lq_error err = { 0 };
+    struct lq_vault *v = make_vault("v");
+    struct lq_case *c = sealed_case(v, "v", LQ_MOVED);
+    struct lq_pack_opts opts = evidence(at("e.tar.gz"));
+    int rc;
+
+    ck_assert_msg(lq_pack(c, NULL, &opts, &err) == LQ_OK, "%s", err.text);
+    lq_case_close(c);
+    ck_assert_int_eq(rename(at("e.tar.gz"), at("v/" CASE ".tar.gz")), 0);
+    findings[0] = '\0';
+    ck_assert_int_eq(vault_tidy(v, find_out, NULL, &err), LQ_OK);
+    ck_assert_ptr_nonnull(strstr(findings, "left as they are"));
+    c = open_case(v, CASE);
+    ck_assert_int_eq(lq_case_info(c)->custody, LQ_MOVED);
+    ck_assert_str_eq(lq_case_info(c)->path, at("v/" CASE));
+    ck_assert_uint_eq(count_messages(c, &rc, &err), 3);
+    lq_case_close(c);
+    /* Nor what was cut off while somebody wrote it. */
+    ck_assert_int_eq(truncate(at("v/" CASE ".tar.gz"), 300), 0);
+    ck_assert_int_eq(vault_tidy(v, find_out, NULL, &err), LQ_OK);
+    ck_assert(there(at("v/" CASE "/data/0-exim/input/" ID1 "-H")));
     lq_vault_close(v);
 }
 END_TEST
@@ -561,6 +589,7 @@ static Suite *suite(void)
     tcase_add_loop_test(c, truncated, 0, 16);
     tcase_add_loop_test(c, evidence_of_case, 0, 3);
     tcase_add_test(c, evidence_of_packed_case);
+    tcase_add_test(c, evidence_is_no_case);
     tcase_add_loop_test(c, bad_output, 0, sizeof(bad_outputs) / sizeof(*bad_outputs));
     tcase_add_test(c, evidence_of_queue);
     tcase_add_test(c, evidence_of_moving_queue);
