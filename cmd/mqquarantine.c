@@ -255,7 +255,8 @@ static void drop(struct quarantine *q)
         const struct lq_case_info *info = lq_case_info(q->cases.list[i]);
 
         cases_show(q->cases.list[i], q->a.json);
-        n += info->messages - (info->restored < info->messages ? info->restored : info->messages);
+        /* What was sealed counts what it held then; what is not, what is there now. */
+        n += !info->sealed ? info->messages : info->messages - (info->restored < info->messages ? info->restored : info->messages);
     }
     text_put(&question, "Delete for good ");
     text_count(&question, n);

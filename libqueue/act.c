@@ -714,6 +714,10 @@ static int end_case(struct lq_job *j, struct vault_use *use, struct lq_error *er
 {
     int rc;
 
+    if (use->done == 0 && case_has_files(use->c)) {
+        use->unfinished = true;
+        return error_set(err, LQ_EIO, "%s: no message is in this case, but files are; run 'mqquarantine recover'", use->c->path);
+    }
     if (use->done == 0) {
         lq_case_close(use->c);
         use->c = NULL;

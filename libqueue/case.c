@@ -1074,6 +1074,17 @@ static int gone_name(int dirfd, const char *name, char out[NAME_MAX + 1])
     return EEXIST;
 }
 
+bool case_has_files(struct lq_case *c)
+{
+    int fd, error = file_open_below(c->fd, "data", &fd);
+
+    if (error != 0)
+        return error != ENOENT;
+    error = tree_walk(fd, NULL, tree_any_file, NULL);
+    close(fd);
+    return error != 0;
+}
+
 int case_remove_tree(struct lq_vault *v, const char *name)
 {
     char gone[NAME_MAX + 1];

@@ -180,7 +180,7 @@ static int end_taken(struct recovery *r, struct lq_case **c)
 
     if (rc != LQ_OK)
         return rc;
-    if (n > 0 || has_leftovers(*c)) {
+    if (n > 0 || has_leftovers(*c) || case_has_files(*c)) {
         close_case(r, *c);
         tell(r, "%s holds %llu messages", (*c)->path, (unsigned long long)n);
         return LQ_OK;
@@ -193,12 +193,6 @@ static int end_taken(struct recovery *r, struct lq_case **c)
     return error == 0 || error == ENOENT ? LQ_OK : vault_error(r->vault, name, error, r->err);
 }
 
-static int any_file(void *ctx, const struct tree_file *file)
-{
-    (void)ctx, (void)file;
-    return -1;
-}
-
 /* A case whose making was cut short holds nothing yet. */
 static int drop_unmade(struct recovery *r, const char *name, int rc)
 {
@@ -206,12 +200,14 @@ static int drop_unmade(struct recovery *r, const char *name, int rc)
     int fd, error;
 
     snprintf(data, sizeof(data), "%s/data", name);
-    if (file_open_below(r->vault->fd, data, &fd) == 0) {
-        error = tree_walk(fd, NULL, any_file, NULL);
+    error = file_open_below(r->vault->fd, data, &fd);
+    if (error == 0) {
+        error = tree_walk(fd, NULL, tree_any_file, NULL);
         close(fd);
-        if (error != 0)
-            return rc;
     }
+    /* What could not be looked at may hold messages. */
+    if (error != 0 && error != ENOENT)
+        return rc;
     tell(r, "nothing was done yet");
     error = case_remove_tree(r->vault, name);
     return error == 0 || error == ENOENT ? LQ_OK : vault_error(r->vault, name, error, r->err);

@@ -142,6 +142,12 @@ int tree_walk(int dirfd, const char *skip, tree_fn *each, void *ctx)
     return walk_dir(&w, dirfd, 0, 0);
 }
 
+int tree_any_file(void *ctx, const struct tree_file *file)
+{
+    (void)ctx, (void)file;
+    return -1;
+}
+
 int tree_sync_dirs(int dirfd)
 {
     struct walk w = { .leave = file_sync };

@@ -25,6 +25,8 @@ typedef int tree_fn(void *ctx, const struct tree_file *file);
  * looked at; NULL: none. 0, what each answered, or an errno value (ENOMEM, ELOOP: too deep, ENAMETOOLONG, …).
  */
 int tree_walk(int dirfd, const char *skip, tree_fn *each, void *ctx);
+/* A tree_fn that stops at the first file. */
+int tree_any_file(void *ctx, const struct tree_file *file);
 /* Remove name in dirfd, a directory with all that is in it, or a file. Not being there is no error. 0 or errno. */
 int tree_remove(int dirfd, const char *name);
 /* Sync every directory of the tree, deepest first, then dirfd itself. 0 or errno. */

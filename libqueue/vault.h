@@ -130,6 +130,8 @@ int case_write_file(struct lq_case *c, const char *name, const void *p, size_t n
 void case_close_tree(struct lq_case *c);
 /* LQ_EREFUSED while its job runs, or when it crashed. */
 int case_idle(struct lq_case *c, struct lq_error *err);
+/* Whether there is any file of a queue in its open tree, or that cannot be told: then it must not be removed. */
+bool case_has_files(struct lq_case *c);
 /* Take the open tree of that name out of the way by one rename, then remove it. 0 or errno. */
 int case_remove_tree(struct lq_vault *v, const char *name);
 /* What sealing found out, for bag-info.txt. */
