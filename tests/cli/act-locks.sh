@@ -14,8 +14,8 @@ locked "v/$case/journal.ndjson" "$MQQUARANTINE" drop "$case" --vault v --why x -
 quiet mqquarantine restore "$case" --vault v --yes
 
 # A packed one.
-quiet mqpurge --spool q --vault v $FLOOD --why x --yes
-case=$(the_case v)
-locked "v/$case.tar.zst" "$MQPURGE" --undo "$case" --vault v --yes
+quiet mqpurge --spool q --vault w $FLOOD --why x --yes
+case=$(the_case w)
+locked "w/$case.tar.zst" "$MQPURGE" --undo "$case" --vault w --yes
 [ "$(count q)" = "$before" ] && echo "nothing was changed"
-quiet mqpurge --undo "$case" --vault v --yes
+quiet mqpurge --undo "$case" --vault w --yes
