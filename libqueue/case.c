@@ -142,7 +142,7 @@ int case_write_file(struct lq_case *c, const char *name, const void *p, size_t n
     error = vault_create(c->vault, c->fd, temp, &fd);
     if (error)
         return error;
-    error = file_write(fd, p, n);
+    error = vault_append(c->vault, fd, p, n);
     if (error == 0)
         error = file_sync(fd);
     close(fd);
@@ -434,32 +434,13 @@ static void count_open(struct lq_case *c)
     }
 }
 
-/* Whether a job that nobody works on any more filled, or emptied, this case. */
-static bool is_unfinished(struct lq_case *c)
-{
-    struct crashed *jobs;
-    size_t n;
-    bool yes = false;
-
-    if (!c->vault || vault_crashed(c->vault, NULL, &jobs, &n, NULL) != LQ_OK)
-        return false;
-    for (size_t i = 0; i < n && !yes; i++) {
-        char *name = vault_crashed_text(&jobs[i], "case");
-
-        yes = strcmp(name ? name : jobs[i].name, c->name) == 0;
-        free(name);
-    }
-    vault_crashed_free(jobs, n);
-    return yes;
-}
-
 static void finish_info(struct lq_case *c)
 {
     struct ledger *l;
 
     if (!c->info.sealed && !c->info.packed)
         count_open(c);
-    c->info.unfinished = is_unfinished(c);
+    c->info.unfinished = c->vault && vault_case_crashed(c->vault, c->name);
     if (c->vault && ledger_look(&l, c->vault, c->name, NULL) == LQ_OK) {
         c->info.restored = ledger_count(l);
         ledger_close(l);
@@ -741,25 +722,29 @@ int lq_case_queue(struct lq_queue **out, struct lq_case *c, size_t i, struct lq_
 const char case_bagit[] = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n";
 static const char incomplete[] = "This case is being filled, or waits for `mqquarantine seal`. What is in data/ is whole all the same.\n";
 
-static int make_dir(int dirfd, const char *name, int *fd)
+static int make_dir(struct lq_vault *v, int dirfd, const char *name, int *fd)
 {
     int error = file_make_dir(dirfd, name, 0700);
 
+    if ((error == ENOSPC || error == EDQUOT) && vault_use_reserve(v))
+        error = file_make_dir(dirfd, name, 0700);
     return error ? error : file_open_below(dirfd, name, fd);
 }
 
 static int fill_new(struct lq_case *c)
 {
-    int fd, error = case_write_file(c, "INCOMPLETE", incomplete, sizeof(incomplete) - 1);
+    int fd, data, error = case_write_file(c, "INCOMPLETE", incomplete, sizeof(incomplete) - 1);
 
     if (error == 0)
         error = case_write_file(c, "bagit.txt", case_bagit, strlen(case_bagit));
     if (error == 0)
         error = case_write_file(c, "spools.ndjson", "", 0);
     if (error == 0)
-        error = file_make_dir(c->fd, "data", 0700);
-    if (error == 0)
+        error = make_dir(c->vault, c->fd, "data", &data);
+    if (error == 0) {
+        close(data);
         error = vault_create(c->vault, c->fd, "journal.ndjson", &fd);
+    }
     if (error == 0) {
         close(fd);
         error = file_sync(c->fd);
@@ -793,7 +778,7 @@ int case_create(struct lq_case **out, struct lq_vault *v, const char *name, enum
     if (!c)
         return error_memory(err);
     c->parent = v->fd;
-    error = make_dir(v->fd, name, &c->fd);
+    error = make_dir(v, v->fd, name, &c->fd);
     gethostname(host, sizeof(host) - 1);
     c->tree = strdup(name);
     c->info.custody = custody;
@@ -873,7 +858,7 @@ static int make_spool_dir(struct lq_case *c, size_t i, uid_t uid, gid_t gid)
     if (error)
         return error;
     spool_dir_name(c, i, dir);
-    error = make_dir(data, dir, &s->fd);
+    error = make_dir(c->vault, data, dir, &s->fd);
     if (error == 0 && geteuid() == 0)
         error = file_set_owner(s->fd, uid, gid);
     if (error == 0)
@@ -1045,7 +1030,7 @@ int case_idle(struct lq_case *c, struct lq_error *err)
 
     if (c->vault && vault_job_open(c->vault, c->name, &alive) && alive)
         return error_set(err, LQ_EREFUSED, "the job of case %s is still running", c->name);
-    if (is_unfinished(c))
+    if (c->vault && vault_case_crashed(c->vault, c->name))
         return error_set(err, LQ_EREFUSED, "the job of case %s was interrupted; first: mqquarantine recover --vault %s", c->name, c->vault->path);
     return LQ_OK;
 }

@@ -448,6 +448,39 @@ int vault_crashed(struct lq_vault *v, const char *spool, struct crashed **out, s
     return LQ_OK;
 }
 
+/* The case that a job's intent names, without asking whether the job lives. */
+static bool names_case(struct lq_vault *v, const char *job, const char *case_name)
+{
+    struct crashed c = { .fd = -1 };
+    char file[JOB_NAME + sizeof(".ndjson")], *text;
+    struct stat st;
+    bool yes;
+
+    snprintf(file, sizeof(file), "%s.ndjson", job);
+    if (file_open(v->jobs, file, &c.fd, &st) == FILE_OK)
+        c.intent = read_intent(c.fd);
+    text = vault_crashed_text(&c, "case");
+    yes = strcmp(text ? text : job, case_name) == 0;
+    free(text);
+    free(c.intent);
+    if (c.fd >= 0)
+        close(c.fd);
+    return yes;
+}
+
+bool vault_case_crashed(struct lq_vault *v, const char *case_name)
+{
+    struct open_jobs l;
+    bool alive, crashed = false;
+
+    if (open_jobs(v, &l, NULL) != LQ_OK)
+        return false;
+    for (size_t i = 0; i < l.n && !crashed; i++)
+        crashed = names_case(v, l.names[i], case_name) && vault_job_open(v, l.names[i], &alive) && !alive;
+    free(l.names);
+    return crashed;
+}
+
 void vault_crashed_free(struct crashed *c, size_t n)
 {
     for (size_t i = 0; c && i < n; i++) {

@@ -44,6 +44,8 @@ bool vault_job_name(const char *p, size_t n);
 extern const char *const vault_packed_ends[];       /* NULL-terminated */
 /* Whether the job's file is not finished; *alive: its lock is held, by another process or by a job of ours. */
 bool vault_job_open(struct lq_vault *v, const char *name, bool *alive);
+/* Whether a job that nobody works on any more filled, or emptied, the case. Does not wait for jobs of other cases. */
+bool vault_case_crashed(struct lq_vault *v, const char *case_name);
 /*
  * Remove what packing, unpacking and deleting left when they were interrupted: .packing-*, .unpacked-*, .gone-*, and the open tree of a case
  * whose archive is complete. Nothing of these is the only copy of anything; call it when no crashed job is left. What others use now stays.

@@ -135,6 +135,50 @@ START_TEST(default_place)
 }
 END_TEST
 
+/* Each server's queue, on a mount of its own and as a mount of its own; dirs: what makes it one. */
+static const struct { const char *mta; const char *dirs[7]; } queues[] = {
+    { "exim",     { "input", "msglog", "db" } },
+    { "postfix",  { "incoming", "active", "deferred", "hold", "maildrop", "defer", "bounce" } },
+    { "sendmail", { "q1", "q2" } },
+    { "sendmail", { "qf", "df", "xf" } },
+};
+
+START_TEST(default_of_each)
+{
+    static const char *const spools[] = { "mount/queue", "mount" };
+    struct lq_error err = { 0 };
+    struct lq_queue *q;
+    struct lq_vault *v;
+    char *place, dir[200];
+
+    if (geteuid() != 0)
+        return;
+    make_dirs(at("mount"));
+    for (size_t k = 0; k < 2; k++) {
+        ck_assert_int_eq(mount("none", at("mount"), "tmpfs", 0, "size=3m,mode=755"), 0);
+        for (size_t i = 0; i < 7 && queues[_i].dirs[i]; i++) {
+            snprintf(dir, sizeof(dir), "%s/%s", spools[k], queues[_i].dirs[i]);
+            make_dirs(at(dir));
+        }
+        /* A queue directory of sendmail is known by what is in it. */
+        if (strcmp(queues[_i].mta, "sendmail") == 0) {
+            snprintf(dir, sizeof(dir), "%s/%s/qf5AM3Eg1x012345", spools[k], queues[_i].dirs[0]);
+            put(at(dir), "V8\n.\n");
+        }
+        /* As it belongs to the server's own user, who may not write what the vault is in. */
+        ck_assert_int_eq(chown(at(spools[k]), 4711, 4711), 0);
+        q = open_queue(queues[_i].mta, at(spools[k]));
+        ck_assert_msg(lq_vault_default(&place, q, &err) == LQ_OK, "%s: %s", queues[_i].mta, err.text);
+        ck_assert_str_eq(place, at("mount/mqtools"));
+        ck_assert_msg(vault_make(&v, place, &err) == LQ_OK, "%s", err.text);
+        lq_vault_close(v);
+        free(place);
+        lq_queue_close(q);
+        umount2(at("mount"), MNT_DETACH);
+    }
+}
+END_TEST
+
 /* --- the reserve --- */
 
 START_TEST(reserve)
@@ -378,6 +422,7 @@ static Suite *suite(void)
     tcase_add_test(c, link_of_another);
     tcase_add_test(c, not_a_vault);
     tcase_add_test(c, default_place);
+    tcase_add_loop_test(c, default_of_each, 0, sizeof(queues) / sizeof(*queues));
     tcase_add_test(c, reserve);
     tcase_add_test(c, full_disk);
     tcase_add_test(c, job_life);
