@@ -195,6 +195,7 @@ START_TEST(cut_off)
     }
     if (_i < 4 && lq_case_open(&c, v, name1, &err) != LQ_OK) {
         ck_assert_int_eq(err.status, LQ_EDAMAGED);
+        lq_vault_close(v);
         return;
     }
     c = open_case(v, name1);
