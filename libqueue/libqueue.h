@@ -340,7 +340,7 @@ struct lq_job_opts {
     bool again;                         /* LQ_RESTORE: also what went back before, and out of copies */
     bool nfs_ok;
     bool dry;                           /* answer what would happen; nothing is written, locked or made, no vault is needed */
-    unsigned batch;                     /* messages between two syncs; 0: as many as make syncing cheap, 128 for each directory touched, at most 8,192 */
+    unsigned batch;                     /* messages between two syncs; 0: as many as make syncing cheap, 512 for each directory touched, at most 8,192 */
 };
 
 /**
