@@ -563,8 +563,7 @@ static void settle(struct back *b, struct work *w)
     }
     if (error != 0) {
         b->j->uses[b->s->use].unfinished = true;
-        snprintf(w->text, sizeof(w->text), "it is in the queue, but files of it are left in the case: %s; run 'mqquarantine recover'",
-                 strerrordesc_np(error));
+        work_fail(w, "it is in the queue, but files of it are left in the case: %s; run 'mqquarantine recover'", strerrordesc_np(error));
     }
 }
 
