@@ -337,14 +337,23 @@ static void to_case(struct pair *p, struct group *kept, struct group *home)
     p->in_case += any;
 }
 
+/* Whether a key of this name is the id's: "ID" (Postfix), "ID-H" (Exim), "qfID" (Sendmail). One id can be part of another. */
+static bool names_id(const char *name, const char *id, size_t n)
+{
+    size_t len = strlen(name);
+
+    if (len == n)
+        return memcmp(name, id, n) == 0;
+    if (len != n + 2)
+        return false;
+    return (name[1] == 'f' && memcmp(name + 2, id, n) == 0) || (name[n] == '-' && memcmp(name, id, n) == 0);
+}
+
 /* Whether a copy of this message was only half way into the case: its key has no name yet. */
 static bool was_partial(const struct finds *partials, const char *id, size_t n)
 {
-    char text[UINT8_MAX + 1];
-
-    snprintf(text, sizeof(text), "%.*s", (int)n, id);
     for (size_t i = 0; i < partials->n; i++)
-        if (strstr(partials->items[i].name, text))
+        if (names_id(partials->items[i].name, id, n))
             return true;
     return false;
 }
@@ -472,7 +481,7 @@ static void drop_named_parts(struct pair *p, const struct found *f, const char *
     char id[64];
 
     for (size_t i = 0; i < n; i++)
-        if (memmem(f->name, strlen(f->name), e[i].id, e[i].id_len))
+        if (names_id(f->name, e[i].id, e[i].id_len))
             drop_parts_of(p, e[i].id, e[i].id_len);
     if (a->new_id && exists(&p->home_sp, f->dir, temp, &st) && a->new_id(&p->home_sp, f->name, &st, id))
         drop_parts_of(p, id, strlen(id));
@@ -539,7 +548,7 @@ static void back_to_old(struct pair *p, const struct found *f, const char *old)
             error = file_replace(dir, old, f->name);        /* rewritten, not moved */
     } else {
         for (size_t i = 0; i < n && error == 0; i++)
-            if (e[i].dir == f->dir && memmem(f->name, strlen(f->name), e[i].id, e[i].id_len) && exists(sp, f->dir, e[i].name, &now) &&
+            if (e[i].dir == f->dir && names_id(f->name, e[i].id, e[i].id_len) && exists(sp, f->dir, e[i].name, &now) &&
                 same_inode(&was, &now))
                 error = file_move(dir, e[i].name, dir, f->name);        /* moved, not rewritten */
     }
