@@ -77,9 +77,11 @@ static struct finds find_names(struct pair *p, struct spool *sp, const char *pre
     return f;
 }
 
+/* It is the name of a file that was found, so it fits; what would not is no file's name. */
 static void full_name(char out[NAME_MAX + 1], const char *prefix, const char *name)
 {
-    snprintf(out, NAME_MAX + 1, "%s%s", prefix, name);
+    if (snprintf(out, NAME_MAX + 1, "%s%s", prefix, name) > NAME_MAX)
+        out[0] = '\0';
 }
 
 static bool exists(struct spool *sp, size_t dir, const char *name, struct stat *st)
