@@ -228,9 +228,10 @@ static int directory_for(struct spool *sp, int kind, const char *id, bool make, 
     size_t base;
     int fd, error = spool_dir(sp, kind_name(kind), &base);
 
+    if (error != 0)
+        return error;
     path_for(sp, kind, id, path);
-    if (error == 0)
-        error = spool_dir(sp, path, dir);
+    error = spool_dir(sp, path, dir);
     if (error != ENOENT)
         return error;
     if (!make) {
