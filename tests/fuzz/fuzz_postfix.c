@@ -16,7 +16,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct postfix_spool owner = { 105, true };
+static struct postfix_spool owner = { .mail_owner = 105, .owner_known = true };
 static struct spool_dir dirs[] = {
     [PF_MAILDROP] = { .path = (char[]){ "maildrop" }, .fd = -1, .queue_name = "maildrop", .tag = PF_MAILDROP },
     [PF_INCOMING] = { .path = (char[]){ "incoming" }, .fd = -1, .queue_name = "incoming", .tag = PF_INCOMING },
