@@ -345,8 +345,8 @@ struct lq_job_opts {
 
 /**
  * Prepare to act: find the vault, refuse what a guard refuses, write down the intent. The calling process, if root, works as the
- * queue's owner between lq_job_next() calls (effective user, group and groups change for the whole process, so: one job at a time and no
- * other threads at work); lq_job_end() makes it root again.
+ * queue's owner inside lq_job_next() (effective user, group and groups change for the whole process, so: one job at a time and no
+ * other threads at work), and is root again when it answers.
  * LQ_OK; LQ_EREFUSED (an unfinished job, NFS, no room, a vault inside a queue, …); LQ_EACCES; LQ_ENOSPC; LQ_EIO; LQ_EINVAL; LQ_ENOMEM.
  */
 LQ_API int lq_job_begin(struct lq_job **out, const struct lq_set *set, const struct lq_job_opts *opts, struct lq_error *err);
