@@ -142,6 +142,8 @@ struct bag_sums {
 };
 void case_info_text(const struct lq_case *c, const struct bag_sums *sums, struct buf *b);
 const char *case_custody(enum lq_custody custody);
+/* Open the packed file of a case that has a name and a vault, as c->archive; its path becomes the case's. The archive, once it has its name, is true. */
+enum file_result case_find_packed(struct lq_case *c);
 extern const char case_bagit[];
 /* The line of spools.ndjson; st: of the spool, NULL: not told. */
 void case_spool_line(const struct lq_case *c, size_t i, const struct stat *st, struct buf *b);
