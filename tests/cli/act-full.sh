@@ -5,11 +5,14 @@
 if [ -z "${INSIDE:-}" ]; then
     enter=(unshare -m)
     [ "$(id -u)" = 0 ] || enter=(unshare -rm)
+    # In a chroot "/" is no mount point, and its propagation cannot be changed.
+    "${enter[@]}" true 2>/dev/null || enter+=(--propagation unchanged)
     "${enter[@]}" true 2>/dev/null || { echo "no mount namespaces here" >&2; exit 77; }
     INSIDE=1 exec "${enter[@]}" bash "$0"
 fi
 mkdir disk
 mount -t tmpfs -o size=16m,mode=700 none disk || exit 2
+trap 'umount -l disk 2>/dev/null' EXIT
 fill() { dd if=/dev/zero of=disk/filler bs=64k 2>/dev/null; }
 
 # where: how many messages are in the queue and in cases, and whether they are those of before.

@@ -33,7 +33,11 @@ def in_own_mounts():
     """As root: again, in a mount namespace that takes everything mounted with it. Comes back only where that cannot be, or was done."""
     if os.environ.get("FAULTS_INSIDE") or os.geteuid() != 0 or not shutil.which("unshare"):
         return
-    os.execvpe("unshare", ["unshare", "--mount", "--propagation", "private", sys.executable, "-B", *sys.argv],
+    # In a chroot "/" is no mount point, and its propagation cannot be changed.
+    enter = ["unshare", "--mount", "--propagation", "private"]
+    if subprocess.run([*enter, "true"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode != 0:
+        enter[-1] = "unchanged"
+    os.execvpe("unshare", [*enter, sys.executable, "-B", *sys.argv],
                {**os.environ, "FAULTS_INSIDE": "1"})
 
 
