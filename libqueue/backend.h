@@ -203,6 +203,9 @@ struct lq_actor {
 
 /* Close the locks. */
 void claim_done(struct claim *c);
+/* For actors: note why, and answer result. What hold() had begun to write is dropped. */
+enum claim_result claim_answer(struct claim *c, enum claim_result result, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+enum hold_result hold_answer(struct held *out, enum hold_result result, const char *why);
 
 struct lq_backend {
     const char *name;                   /* "exim" */

@@ -10,7 +10,6 @@
 #include "settings.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -74,20 +73,9 @@ struct taking {
     size_t dir;                 /* where it is looked for now */
 };
 
-static enum claim_result answer(struct taking *t, enum claim_result result, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-static enum claim_result answer(struct taking *t, enum claim_result result, const char *fmt, ...)
-{
-    va_list ap;
-
-    va_start(ap, fmt);
-    vsnprintf(t->c->why, sizeof(t->c->why), fmt, ap);
-    va_end(ap);
-    return result;
-}
-
 static enum claim_result gone(struct taking *t)
 {
-    return answer(t, CLAIM_GONE, "is not in the queue any more");
+    return claim_answer(t->c, CLAIM_GONE, "is not in the queue any more");
 }
 
 static void part_name(const struct taking *t, enum exim_part part, char name[NAME_MAX + 1])
@@ -101,13 +89,13 @@ static bool sound(struct taking *t, size_t dir, const char *name, const struct s
     const char *path = t->sp->dirs[dir].path;
 
     if (found != FILE_OK)
-        answer(t, CLAIM_REFUSED, "%s/%s: %s", path, name, file_result_text(found));
+        claim_answer(t->c, CLAIM_REFUSED, "%s/%s: %s", path, name, file_result_text(found));
     else if (t->flags & CLAIM_UNLOCKED)
         return true;
     else if (st->st_nlink > 1)
-        answer(t, CLAIM_REFUSED, "%s/%s: has %lu links, where Exim's files have one", path, name, (unsigned long)st->st_nlink);
+        claim_answer(t->c, CLAIM_REFUSED, "%s/%s: has %lu links, where Exim's files have one", path, name, (unsigned long)st->st_nlink);
     else if (st->st_uid != t->sp->dirs[t->dir].uid)
-        answer(t, CLAIM_REFUSED, "%s/%s: belongs to uid %lu, the queue to uid %lu", path, name, (unsigned long)st->st_uid,
+        claim_answer(t->c, CLAIM_REFUSED, "%s/%s: belongs to uid %lu, the queue to uid %lu", path, name, (unsigned long)st->st_uid,
                (unsigned long)t->sp->dirs[t->dir].uid);
     else
         return true;
@@ -199,9 +187,9 @@ static bool abandoned(const struct taking *t, const struct stat *data)
 static enum claim_result orphan(struct taking *t, const struct stat *data)
 {
     if (!(t->flags & (CLAIM_DAMAGED | CLAIM_UNLOCKED)))
-        return answer(t, CLAIM_REFUSED, "is being received, or its reception was never finished (no -H)");
+        return claim_answer(t->c, CLAIM_REFUSED, "is being received, or its reception was never finished (no -H)");
     if (!(t->flags & CLAIM_UNLOCKED) && !abandoned(t, data))
-        return answer(t, CLAIM_REFUSED, "may still be being received (no -H, and younger than a day)");
+        return claim_answer(t->c, CLAIM_REFUSED, "may still be being received (no -H, and younger than a day)");
     return CLAIM_OK;
 }
 
@@ -232,14 +220,14 @@ static enum claim_result lock_data(struct taking *t, const char *name, struct st
     if (st->st_nlink == 0)
         return gone(t);
     if (is_other(t, st))
-        return answer(t, CLAIM_OTHER, "is another message now");
+        return claim_answer(t->c, CLAIM_OTHER, "is another message now");
     if (!sound(t, t->dir, name, st, FILE_OK))
         return CLAIM_REFUSED;
     error = file_lock_range(fd, 0, (off_t)(t->id_len + EXIM_SUFFIX + 1));
     if (error == EAGAIN)
-        return answer(t, CLAIM_BUSY, "is being delivered");
+        return claim_answer(t->c, CLAIM_BUSY, "is being delivered");
     if (error != 0)
-        return answer(t, CLAIM_REFUSED, "%s/%s: cannot be locked: %s", t->sp->dirs[t->dir].path, name, strerrordesc_np(error));
+        return claim_answer(t->c, CLAIM_REFUSED, "%s/%s: cannot be locked: %s", t->sp->dirs[t->dir].path, name, strerrordesc_np(error));
     found = look(t->sp, t->dir, name, &again);
     if (found == FILE_GONE || (found == FILE_OK && !same_file(st, &again)))
         return gone(t);
@@ -259,7 +247,7 @@ static enum claim_result take_data(struct taking *t, const char *name, struct st
     if (found == FILE_GONE)
         return gone(t);
     if (found == FILE_OK && is_other(t, st))
-        return answer(t, CLAIM_OTHER, "is another message now");
+        return claim_answer(t->c, CLAIM_OTHER, "is another message now");
     return sound(t, t->dir, name, st, found) ? CLAIM_OK : CLAIM_REFUSED;
 }
 
@@ -269,7 +257,7 @@ static enum claim_result without_data(struct taking *t, const char *header, cons
     struct stat again;
 
     if (!(t->flags & (CLAIM_DAMAGED | CLAIM_UNLOCKED)))
-        return answer(t, CLAIM_REFUSED, "has no -D: Exim cannot deliver it");
+        return claim_answer(t->c, CLAIM_REFUSED, "has no -D: Exim cannot deliver it");
     /* Of a message that is done -D goes first; then -H is gone at once. */
     if (t->ino != 0 || look(t->sp, t->dir, header, &again) == FILE_GONE)
         return gone(t);
@@ -297,7 +285,7 @@ static enum claim_result collect(struct taking *t, const char *header, const str
     if (!sound(t, t->dir, header, &st, found))
         return CLAIM_REFUSED;
     if (picky && !begins)
-        return answer(t, CLAIM_REFUSED, "its -H does not begin with its own name: Exim refuses it");
+        return claim_answer(t->c, CLAIM_REFUSED, "its -H does not begin with its own name: Exim refuses it");
     add_part(t, t->dir, PART_HEADER, &st);
     if (!add_if_there(t, t->dir, PART_JOURNAL) || !add_logs(t))
         return CLAIM_REFUSED;
@@ -391,7 +379,7 @@ static enum claim_result claim(struct spool *sp, const struct ref *ref, dev_t de
     c->why[0] = '\0';
     t.id_len = key->id_len;
     if (!exim_is_id(key->id, key->id_len))
-        return answer(&t, CLAIM_REFUSED, "its name is none that Exim gives");
+        return claim_answer(t.c, CLAIM_REFUSED, "its name is none that Exim gives");
     memcpy(t.id, key->id, t.id_len);
     r = try_dir(&t, key->dir);
     for (unsigned round = 0; round < ROUNDS && r == CLAIM_GONE; round++) {
@@ -476,24 +464,17 @@ static void edit_variable(struct exim_parse *p, struct bytes name)
     }
 }
 
-static enum hold_result held_answer(struct held *out, enum hold_result result, const char *why)
-{
-    buf_reset(&out->bytes, 0);
-    snprintf(out->why, sizeof(out->why), "%s", why);
-    return result;
-}
-
 /* Exim itself does not change a -H that it cannot read. */
 static enum hold_result judge(const struct edit *e, const struct exim_parse *p, struct held *out)
 {
     const struct lq_record *r = p->rec;
 
     if (out->bytes.failed)
-        return held_answer(out, HOLD_NO_MEMORY, "out of memory");
+        return hold_answer(out, HOLD_NO_MEMORY, "out of memory");
     if (r->state == STATE_CORRUPT || !p->whole)
-        return held_answer(out, HOLD_REFUSED, r->problems.n > 0 ? r->problems.items[0].p : "its -H is not whole: Exim would refuse it");
+        return hold_answer(out, HOLD_REFUSED, r->problems.n > 0 ? r->problems.items[0].p : "its -H is not whole: Exim would refuse it");
     if (e->frozen == e->on)
-        return held_answer(out, HOLD_ALREADY, e->on ? "is frozen already" : "is not frozen");
+        return hold_answer(out, HOLD_ALREADY, e->on ? "is frozen already" : "is not frozen");
     out->rewritten = true;
     return HOLD_DO;
 }
@@ -517,9 +498,9 @@ static enum hold_result hold(struct spool *sp, const struct claim *c, struct byt
     out->why[0] = '\0';
     buf_reset(&out->bytes, SIZE_MAX);
     if (file->role != PART_HEADER)
-        return held_answer(out, HOLD_REFUSED, "has no -H");
+        return hold_answer(out, HOLD_REFUSED, "has no -H");
     if (is_frozen_place(p.dir))
-        return held_answer(out, on ? HOLD_ALREADY : HOLD_REFUSED,
+        return hold_answer(out, on ? HOLD_ALREADY : HOLD_REFUSED,
                            "Exim moved it into Finput, where nothing delivers it, and has no command to bring it back");
     if (on)
         snprintf(e.line, sizeof(e.line), "-frozen %lld\n", (long long)now);

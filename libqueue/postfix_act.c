@@ -17,7 +17,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -258,17 +257,6 @@ struct taking {
     bool other;                 /* another message of this id was seen */
 };
 
-static enum claim_result answer(struct taking *t, enum claim_result result, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-static enum claim_result answer(struct taking *t, enum claim_result result, const char *fmt, ...)
-{
-    va_list ap;
-
-    va_start(ap, fmt);
-    vsnprintf(t->c->why, sizeof(t->c->why), fmt, ap);
-    va_end(ap);
-    return result;
-}
-
 static void add_part(struct taking *t, size_t dir, uint8_t role, const struct stat *st)
 {
     struct piece *p = &t->c->parts[t->c->n++];
@@ -288,9 +276,9 @@ static bool sound(struct taking *t, size_t dir, const struct stat *st, bool any_
     if (t->flags & CLAIM_UNLOCKED)
         return true;
     if (st->st_nlink != 1)
-        answer(t, CLAIM_REFUSED, "%s/%s: has %lu links, where Postfix's files have one", d->path, t->name, (unsigned long)st->st_nlink);
+        claim_answer(t->c, CLAIM_REFUSED, "%s/%s: has %lu links, where Postfix's files have one", d->path, t->name, (unsigned long)st->st_nlink);
     else if (!any_owner && st->st_uid != d->uid)
-        answer(t, CLAIM_REFUSED, "%s/%s: belongs to uid %lu, the queue to uid %lu", d->path, t->name, (unsigned long)st->st_uid,
+        claim_answer(t->c, CLAIM_REFUSED, "%s/%s: belongs to uid %lu, the queue to uid %lu", d->path, t->name, (unsigned long)st->st_uid,
                (unsigned long)d->uid);
     else
         return true;
@@ -325,14 +313,14 @@ static enum claim_result allowed(struct taking *t, int kind, const struct stat *
     if (t->flags & CLAIM_UNLOCKED)
         return CLAIM_OK;
     if (kind == PF_MAILDROP && !(t->flags & CLAIM_MAILDROP))
-        return answer(t, CLAIM_REFUSED, "in the maildrop, from where Postfix takes it at any moment: only while Postfix is down");
+        return claim_answer(t->c, CLAIM_REFUSED, "in the maildrop, from where Postfix takes it at any moment: only while Postfix is down");
     if (kind == PF_ACTIVE && !(t->flags & CLAIM_ACTIVE))
-        return answer(t, CLAIM_REFUSED, "in the active queue: --active takes it");
+        return claim_answer(t->c, CLAIM_REFUSED, "in the active queue: --active takes it");
     if (kind == PF_CORRUPT || (st->st_mode & READY) == READY)
         return CLAIM_OK;
     if (kind == PF_ACTIVE || kind == PF_DEFERRED)
-        return answer(t, CLAIM_REFUSED, "mode %04o: Postfix found it damaged and is about to set it aside", (unsigned)st->st_mode & 07777);
-    return answer(t, CLAIM_REFUSED, "is still being received");
+        return claim_answer(t->c, CLAIM_REFUSED, "mode %04o: Postfix found it damaged and is about to set it aside", (unsigned)st->st_mode & 07777);
+    return claim_answer(t->c, CLAIM_REFUSED, "is still being received");
 }
 
 /* The lock that makes Postfix keep away, then a second look at the name: it may have moved before we had it. */
@@ -343,9 +331,9 @@ static enum claim_result lock_key(struct taking *t, size_t dir, int kind, struct
     int error = kind == PF_ACTIVE || (t->flags & CLAIM_DRY) ? 0 : file_lock_flock(t->c->lock);
 
     if (error == EAGAIN || (kind == PF_ACTIVE && somebody_locks(st)))
-        return answer(t, CLAIM_BUSY, "is being delivered");
+        return claim_answer(t->c, CLAIM_BUSY, "is being delivered");
     if (error != 0)
-        return answer(t, CLAIM_REFUSED, "%s/%s: cannot be locked: %s", t->sp->dirs[dir].path, t->name, strerrordesc_np(error));
+        return claim_answer(t->c, CLAIM_REFUSED, "%s/%s: cannot be locked: %s", t->sp->dirs[dir].path, t->name, strerrordesc_np(error));
     found = file_stat(t->sp->dirs[dir].fd, t->name, &again);
     if (found != FILE_OK || again.st_dev != st->st_dev || again.st_ino != st->st_ino)
         return CLAIM_GONE;
@@ -390,7 +378,7 @@ static enum claim_result claim_key(struct taking *t, size_t dir, int kind)
     if (found == FILE_GONE)
         return CLAIM_GONE;
     if (found != FILE_OK)
-        return answer(t, CLAIM_REFUSED, "%s/%s: %s", t->sp->dirs[dir].path, t->name, file_result_text(found));
+        return claim_answer(t->c, CLAIM_REFUSED, "%s/%s: %s", t->sp->dirs[dir].path, t->name, file_result_text(found));
     t->c->lock = fd;
     r = claim_open(t, dir, kind, &st);
     if (r == CLAIM_OK) {
@@ -439,7 +427,7 @@ static bool add_log(struct taking *t, size_t dir, uint8_t role)
     if (found == FILE_GONE || t->c->n == CLAIM_PARTS_MAX)
         return true;
     if (found != FILE_OK) {
-        answer(t, CLAIM_REFUSED, "%s/%s: %s", t->sp->dirs[dir].path, t->name, file_result_text(found));
+        claim_answer(t->c, CLAIM_REFUSED, "%s/%s: %s", t->sp->dirs[dir].path, t->name, file_result_text(found));
         return false;
     }
     if (!sound(t, dir, &st, false))
@@ -510,12 +498,12 @@ static enum claim_result claim(struct spool *sp, const struct ref *ref, dev_t de
     c->n = 0;
     c->why[0] = '\0';
     if (kind < 0 || kind == ROLE_TRACE || postfix_queues[kind].log || !postfix_id_name(key->name, strlen(key->name)))
-        return answer(&t, CLAIM_REFUSED, "is no queue file");
+        return claim_answer(t.c, CLAIM_REFUSED, "is no queue file");
     /* Of two messages with one id only the inode tells which one is meant. */
     r = look_everywhere(&t, key->dir, kind, !(flags & CLAIM_UNLOCKED) && (ino != 0 || !ref->twin));
     if (r == CLAIM_GONE)
-        return t.other ? answer(&t, CLAIM_OTHER, "the id belongs to another message now")
-                       : answer(&t, CLAIM_GONE, "is not in the queue any more");
+        return t.other ? claim_answer(t.c, CLAIM_OTHER, "the id belongs to another message now")
+                       : claim_answer(t.c, CLAIM_GONE, "is not in the queue any more");
     if (r != CLAIM_OK)
         return r;
     /* What waits in the maildrop was never tried; of namesakes the logs are not told apart. */
@@ -527,12 +515,6 @@ static enum claim_result claim(struct spool *sp, const struct ref *ref, dev_t de
 }
 
 /* --- holding: what `postsuper -h` and `postsuper -H` do --- */
-
-static enum hold_result held_answer(struct held *out, enum hold_result result, const char *why)
-{
-    snprintf(out->why, sizeof(out->why), "%s", why);
-    return result;
-}
 
 /*
  * A rename and nothing else, as postsuper does it: mode, times and logs stay. So a released message is tried at the next scan of the deferred queue
@@ -549,10 +531,10 @@ static enum hold_result hold(struct spool *sp, const struct claim *c, struct byt
     out->rewritten = out->moved = out->move_first = out->touch = false;
     out->why[0] = '\0';
     if (kind == PF_CORRUPT || kind == PF_MAILDROP)
-        return held_answer(out, HOLD_REFUSED, kind == PF_CORRUPT ? "in the corrupt queue, from which Postfix delivers nothing"
+        return hold_answer(out, HOLD_REFUSED, kind == PF_CORRUPT ? "in the corrupt queue, from which Postfix delivers nothing"
                                                                  : "in the maildrop: Postfix has not taken it in yet");
     if (on == (kind == PF_HOLD))
-        return held_answer(out, HOLD_ALREADY, on ? "is on hold already" : "is not on hold");
+        return hold_answer(out, HOLD_ALREADY, on ? "is on hold already" : "is not on hold");
     /* Only who has claimed it is going to move it: for others nothing is made. */
     error = directory_for(sp, on ? PF_HOLD : PF_DEFERRED, file->name, c->lock >= 0, &out->dir);
     if (error == ENOMEM)

@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -133,24 +132,6 @@ static const struct found *first_of(const struct search *s, unsigned from, unsig
 
 /* --- claim --- */
 
-static enum claim_result refuse(struct claim *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static enum claim_result refuse(struct claim *c, const char *fmt, ...)
-{
-    va_list ap;
-
-    va_start(ap, fmt);
-    vsnprintf(c->why, sizeof(c->why), fmt, ap);
-    va_end(ap);
-    return CLAIM_REFUSED;
-}
-
-static enum claim_result answer(struct claim *c, enum claim_result result, const char *why)
-{
-    snprintf(c->why, sizeof(c->why), "%s", why);
-    return result;
-}
-
 static const char *error_text(int error)
 {
     return strerrordesc_np(error) ? strerrordesc_np(error) : "unknown error";
@@ -170,25 +151,25 @@ static enum claim_result locate(struct search *s, const struct ref *ref, struct 
         search(s, ROLE_QF, ROLE_LOST);
     now = first_of(s, ROLE_QF, ROLE_LOST);
     if (s->error)
-        return refuse(c, "its files cannot be looked for: %s", error_text(s->error));
+        return claim_answer(c, CLAIM_REFUSED, "its files cannot be looked for: %s", error_text(s->error));
     if (now) {
         *key = *now;
-        return now->result == FILE_OK ? CLAIM_OK : refuse(c, "%s: not a regular file", path_of(s, now->dir, now->role, path));
+        return now->result == FILE_OK ? CLAIM_OK : claim_answer(c, CLAIM_REFUSED, "%s: not a regular file", path_of(s, now->dir, now->role, path));
     }
     search(s, ROLE_TF, ROLE_DF);
     now = first_of(s, ROLE_TF, ROLE_DF);
     if (!now)
-        return answer(c, CLAIM_GONE, "it has left the queue");
+        return claim_answer(c, CLAIM_GONE, "it has left the queue");
     path_of(s, now->dir, now->role, path);
-    return now->role == ROLE_DF ? refuse(c, "%s: a body without control file: being received, finished at this moment, or left over", path)
-                                : refuse(c, "%s: only this temporary control file is left", path);
+    return now->role == ROLE_DF ? claim_answer(c, CLAIM_REFUSED, "%s: a body without control file: being received, finished at this moment, or left over", path)
+                                : claim_answer(c, CLAIM_REFUSED, "%s: only this temporary control file is left", path);
 }
 
 static enum claim_result lock_answer(struct claim *c, int error)
 {
     if (error == EAGAIN)
-        return answer(c, CLAIM_BUSY, "it is being delivered");
-    return refuse(c, "its control file cannot be locked: %s", error_text(error));
+        return claim_answer(c, CLAIM_BUSY, "it is being delivered");
+    return claim_answer(c, CLAIM_REFUSED, "its control file cannot be locked: %s", error_text(error));
 }
 
 /*
@@ -211,11 +192,11 @@ static enum claim_result open_key(struct search *s, const struct found *key, uns
     name_of(s, key->role, name);
     path_of(s, key->dir, key->role, path);
     if (key->st.st_size == 0 && !(flags & CLAIM_UNLOCKED))
-        return refuse(c, "%s: empty: being received", path);
+        return claim_answer(c, CLAIM_REFUSED, "%s: empty: being received", path);
     r = flags & CLAIM_UNLOCKED ? file_open(s->sp->dirs[key->dir].fd, name, fd, st)
                                : file_open_rw(s->sp->dirs[key->dir].fd, name, fd, st);
     if (r != FILE_OK)
-        return r == FILE_GONE ? CLAIM_GONE : refuse(c, "%s: %s", path, file_result_text(r));
+        return r == FILE_GONE ? CLAIM_GONE : claim_answer(c, CLAIM_REFUSED, "%s: %s", path, file_result_text(r));
     if (flags & CLAIM_UNLOCKED)
         return CLAIM_OK;
     error = st->st_size == 0 ? EAGAIN : flags & CLAIM_DRY ? 0 : lock_both(*fd);
@@ -236,7 +217,7 @@ static enum claim_result second(struct search *s, const struct found *a, const s
 
     path_of(s, a->dir, a->role, path);
     path_of(s, b->dir, b->role, other);
-    return refuse(c, "both %s and %s exist: a hold or release is under way or was interrupted, or two messages have one id", path, other);
+    return claim_answer(c, CLAIM_REFUSED, "both %s and %s exist: a hold or release is under way or was interrupted, or two messages have one id", path, other);
 }
 
 /*
@@ -248,9 +229,9 @@ static enum claim_result check_others(struct search *s, const struct found *key,
     char path[128];
 
     if (s->error)
-        return refuse(c, "its files cannot be looked for: %s", error_text(s->error));
+        return claim_answer(c, CLAIM_REFUSED, "its files cannot be looked for: %s", error_text(s->error));
     if (s->too_many)
-        return refuse(c, "more than %d files have its id", (int)FOUND_MAX);
+        return claim_answer(c, CLAIM_REFUSED, "more than %d files have its id", (int)FOUND_MAX);
     for (size_t i = 0; i < s->n; i++) {
         const struct found *f = &s->found[i];
 
@@ -258,13 +239,13 @@ static enum claim_result check_others(struct search *s, const struct found *key,
         if (f->role <= ROLE_LOST && (f->role != key->role || f->dir != key->dir))
             return second(s, key, f, c);
         if (f->role == ROLE_TF)
-            return refuse(c, "a temporary control file %s stands beside it", path);
+            return claim_answer(c, CLAIM_REFUSED, "a temporary control file %s stands beside it", path);
         if (f->role == ROLE_XF)
             continue;
         if (f->result != FILE_OK)
-            return refuse(c, "%s: not a regular file", path);
+            return claim_answer(c, CLAIM_REFUSED, "%s: not a regular file", path);
         if (f->role != ROLE_DF && f->st.st_nlink > 1 && !(flags & CLAIM_UNLOCKED))
-            return refuse(c, "%s: it has %" PRIuMAX " links", path, (uintmax_t)f->st.st_nlink);
+            return claim_answer(c, CLAIM_REFUSED, "%s: it has %" PRIuMAX " links", path, (uintmax_t)f->st.st_nlink);
     }
     return CLAIM_OK;
 }
@@ -346,11 +327,11 @@ static enum claim_result collect(struct search *s, const struct found *key, size
         const struct found *f = &s->found[i];
 
         if (foreign_link(s, f))
-            return refuse(c, "%s: a link to a file that is no message's", path_of(s, f->dir, f->role, path));
+            return claim_answer(c, CLAIM_REFUSED, "%s: a link to a file that is no message's", path_of(s, f->dir, f->role, path));
         if (f->role > ROLE_TF && !(f->role == ROLE_DF && f->dir == body))
             fits = fits && add_part(s, f, c);
     }
-    return fits ? CLAIM_OK : refuse(c, "it has more than %d files", (int)CLAIM_PARTS_MAX);
+    return fits ? CLAIM_OK : claim_answer(c, CLAIM_REFUSED, "it has more than %d files", (int)CLAIM_PARTS_MAX);
 }
 
 /* The body is never rewritten: its inode tells this message from a later one of the same id. */
@@ -366,8 +347,8 @@ static enum claim_result compare(struct claim *c, dev_t dev, ino_t ino)
             return CLAIM_OK;
     }
     if (body)
-        return answer(c, CLAIM_OTHER, "another message has its id now");
-    return refuse(c, "its body is gone");
+        return claim_answer(c, CLAIM_OTHER, "another message has its id now");
+    return claim_answer(c, CLAIM_REFUSED, "its body is gone");
 }
 
 static enum state state_of(const struct found *key, const struct sendmail_control *control)
@@ -390,11 +371,11 @@ static enum claim_result check_content(struct search *s, const struct found *key
         return CLAIM_OK;
     path_of(s, key->dir, key->role, path);
     if (key->role == ROLE_LOST)
-        return refuse(c, "%s: sendmail set this control file aside", path);
+        return claim_answer(c, CLAIM_REFUSED, "%s: sendmail set this control file aside", path);
     if (control->refused)
-        return refuse(c, "%s: sendmail would refuse this control file", path);
+        return claim_answer(c, CLAIM_REFUSED, "%s: sendmail would refuse this control file", path);
     if (!control->complete)
-        return refuse(c, "%s: no terminator: it was cut, or never finished", path);
+        return claim_answer(c, CLAIM_REFUSED, "%s: no terminator: it was cut, or never finished", path);
     return CLAIM_OK;
 }
 
@@ -435,7 +416,7 @@ static enum claim_result take_stock(struct search *s, const struct found *key, i
         body = find_body(s, key, &control);
         r = check_others(s, key, flags, c);
     } else {
-        r = refuse(c, "its control file cannot be read: %s", error_text(error));
+        r = claim_answer(c, CLAIM_REFUSED, "its control file cannot be read: %s", error_text(error));
     }
     if (r == CLAIM_OK)
         r = check_content(s, key, &control, flags, c);
@@ -497,15 +478,15 @@ static enum claim_result claim(struct spool *sp, const struct ref *ref, dev_t de
 
     *c = (struct claim){ .lock = -1, .lock2 = -1 };
     if (ref->count == 0 || !id_is_fine(&ref->entries[0]))
-        return refuse(c, "its name is no message's");
+        return claim_answer(c, CLAIM_REFUSED, "its name is no message's");
     s.id = (struct lq_str){ ref->entries[0].id, ref->entries[0].id_len };
     error = sendmail_open_xf(sp);
     if (error)
-        return refuse(c, "the queue directories cannot be read: %s", error_text(error));
+        return claim_answer(c, CLAIM_REFUSED, "the queue directories cannot be read: %s", error_text(error));
     for (int i = 0; i < TRIES && again; i++)
         r = claim_once(&s, ref, flags, c, &again);
     if (again)
-        return answer(c, CLAIM_BUSY, "it is being delivered");
+        return claim_answer(c, CLAIM_BUSY, "it is being delivered");
     if (r == CLAIM_OK)
         r = compare(c, dev, ino);
     if (r != CLAIM_OK)
@@ -514,12 +495,6 @@ static enum claim_result claim(struct spool *sp, const struct ref *ref, dev_t de
 }
 
 /* --- hold and release --- */
-
-static enum hold_result held_answer(struct held *out, enum hold_result result, const char *why)
-{
-    snprintf(out->why, sizeof(out->why), "%s", why);
-    return result;
-}
 
 /* The other name of the control file: sendmail never looks at an hf, and runs no qf with a q record. */
 static void move_to(const struct claim *c, enum sendmail_role role, struct held *out)
@@ -545,19 +520,19 @@ static enum hold_result hold(struct spool *sp, const struct claim *c, struct byt
     (void)now;
     *out = (struct held){ .move_first = !on };
     if (role != ROLE_QF && role != ROLE_HF)
-        return held_answer(out, HOLD_REFUSED, "sendmail set its control file aside");
+        return hold_answer(out, HOLD_REFUSED, "sendmail set its control file aside");
     switch (sendmail_quarantine(key, on, reason, &out->bytes)) {
     case QUARANTINE_CHANGED:
         out->rewritten = true;
         break;
     case QUARANTINE_SAME:
         if (role == (on ? ROLE_HF : ROLE_QF))
-            return held_answer(out, HOLD_ALREADY, on ? "it is held already" : "it is not held");
+            return hold_answer(out, HOLD_ALREADY, on ? "it is held already" : "it is not held");
         break;
     case QUARANTINE_TOO_OLD:
-        return held_answer(out, HOLD_REFUSED, "its control file is of a sendmail before 8.13, which knows no quarantine");
+        return hold_answer(out, HOLD_REFUSED, "its control file is of a sendmail before 8.13, which knows no quarantine");
     case QUARANTINE_DAMAGED:
-        return held_answer(out, HOLD_REFUSED, "its control file has no sender or no terminator");
+        return hold_answer(out, HOLD_REFUSED, "its control file has no sender or no terminator");
     }
     if (out->bytes.failed)
         return HOLD_NO_MEMORY;
