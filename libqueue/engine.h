@@ -79,6 +79,7 @@ enum tri { TRI_NO, TRI_YES, TRI_UNKNOWN };
 struct filter_state {           /* per thread */
     struct pattern_scratch scratch;
     int64_t now;
+    bool stopped;               /* set when a regular expression ran into its limit; never cleared here */
 };
 
 /* Fields that the filter's leaves look at. */

@@ -8,15 +8,6 @@
 
 #include "filter.h"
 
-enum node_kind { NODE_AND, NODE_OR, NODE_NOT, NODE_LEAF };
-
-struct node {
-    enum node_kind kind;
-    struct node *first, *next;  /* children of AND, OR and NOT; siblings */
-    const struct selector *selector;
-    struct operand operand;
-};
-
 struct lq_filter {
     struct node *root;          /* an AND of one OR per selector; below `inverse` when inverted */
     struct node *inverse;       /* a NOT kept ready, so that inverting cannot fail */
@@ -35,7 +26,7 @@ unsigned fields_sections(uint64_t fields)
 
 /* --- the tree --- */
 
-static void node_free(struct node *n)
+void node_free(struct node *n)
 {
     while (n) {
         struct node *next = n->next;
@@ -47,7 +38,7 @@ static void node_free(struct node *n)
     }
 }
 
-static struct node *node_new(enum node_kind kind)
+struct node *node_new(enum node_kind kind)
 {
     struct node *n = calloc(1, sizeof(*n));
 
@@ -56,13 +47,32 @@ static struct node *node_new(enum node_kind kind)
     return n;
 }
 
-static void node_append(struct node *parent, struct node *child)
+void node_append(struct node *parent, struct node *child)
 {
-    struct node **end = &parent->first;
+    if (parent->last)
+        parent->last->next = child;
+    else
+        parent->first = child;
+    parent->last = child;
+}
 
-    while (*end)
-        end = &(*end)->next;
-    *end = child;
+static uint64_t leaf_fields(const struct node *n)
+{
+    return n->selector && n->selector->match ? n->selector->fields : place_fields(&n->operand.place);
+}
+
+uint64_t node_fields(const struct node *n)
+{
+    uint64_t fields = n->kind == NODE_LEAF ? leaf_fields(n) : 0;
+
+    for (const struct node *c = n->first; c; c = c->next)
+        fields |= node_fields(c);
+    return fields;
+}
+
+const struct node *filter_root(const struct lq_filter *f)
+{
+    return f->root;
 }
 
 int lq_filter_new(struct lq_filter **out, struct lq_error *err)
@@ -115,7 +125,7 @@ static int add_leaf(struct lq_filter *f, enum lq_selector sel, const char *arg, 
     if (!leaf)
         return error_memory(err);
     leaf->selector = &selectors[sel];
-    rc = selectors[sel].compile ? selectors[sel].compile(&leaf->operand, arg, err) : LQ_OK;
+    rc = selector_compile(&leaf->operand, &selectors[sel], arg, err);
     if (rc == LQ_OK && !f->groups[sel]) {
         f->groups[sel] = node_new(NODE_OR);
         if (f->groups[sel])
@@ -139,7 +149,7 @@ int lq_filter_add(struct lq_filter *f, enum lq_selector sel, const char *arg, st
     s = &selectors[sel];
     if (arg && *arg == '\0')
         return error_set(err, LQ_EINVAL, "%s has an empty argument; nothing is selected (is a shell variable unset?)", s->option);
-    if (s->compile && !s->bare && !arg)
+    if (!s->bare && !arg)
         return error_set(err, LQ_EINVAL, "%s needs an argument", s->option);
     if (!s->names && f->groups[sel])
         return error_set(err, LQ_EINVAL, "%s was given twice; say a range as A..B", s->option);
@@ -151,27 +161,36 @@ int lq_filter_add(struct lq_filter *f, enum lq_selector sel, const char *arg, st
 
 uint64_t filter_fields(const struct lq_filter *f)
 {
-    uint64_t fields = 0;
+    return node_fields(f->root);
+}
 
-    for (unsigned s = 0; s < LQ_SEL_COUNT; s++)
-        if (f->groups[s])
-            fields |= selectors[s].fields;
-    return fields;
+/* False when no message of this id can fit. What looks at more than the id may. */
+static bool may_have(const struct node *n, const char *id, size_t size)
+{
+    bool may = n->kind != NODE_OR;
+
+    if (n->kind == NODE_LEAF)
+        return n->selector != &selectors[LQ_SEL_ID] || operand_has_id(&n->operand, id, size);
+    if (n->kind == NODE_NOT)
+        return true;
+    for (const struct node *c = n->first; c && may == (n->kind == NODE_AND); c = c->next)
+        may = may_have(c, id, size);
+    return may;
 }
 
 bool filter_may_have(const struct lq_filter *f, const char *id, size_t n)
 {
-    const struct node *group = f->groups[LQ_SEL_ID];
-
-    return !group || f->root->kind != NODE_AND || operand_has_id(&group->first->operand, id, n);
+    return may_have(f->root, id, n);
 }
 
 static enum tri eval(const struct node *n, const struct lq_record *r, struct filter_state *state, unsigned *need)
 {
     enum tri all, stop;
 
-    if (n->kind == NODE_LEAF)
+    if (n->kind == NODE_LEAF && n->selector && n->selector->match)
         return n->selector->match(&n->operand, r, state, need);
+    if (n->kind == NODE_LEAF)
+        return operand_match(&n->operand, r, state, need);
     if (n->kind == NODE_NOT)
         return tri_not(eval(n->first, r, state, need));
     all = n->kind == NODE_AND ? TRI_YES : TRI_NO;
