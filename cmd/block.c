@@ -71,7 +71,7 @@ static void collect(struct literals *l, const struct tally *tally, int family)
     for (size_t i = 0; i < n; i++)
         of += tally_group(tally, sorted[i]).sums->messages;
     for (size_t i = 0; i < n; i++) {
-        const struct counted *e = tally_group(tally, sorted[i]).value[0];
+        const struct counted *e = tally_group(tally, sorted[i]).sums;
 
         if (!e->text || e->messages < of / SHARE)
             continue;

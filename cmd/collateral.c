@@ -76,7 +76,7 @@ static void other_accounts(struct text *t, const struct tally *accounts)
     size_t named = 0, first = SIZE_MAX;
 
     for (size_t i = 0; i < n; i++)
-        if (tally_group(accounts, sorted[i]).value[0]->text) {
+        if (tally_group(accounts, sorted[i]).sums->text) {
             first = first == SIZE_MAX ? i : first;
             named++;
         }
@@ -86,7 +86,7 @@ static void other_accounts(struct text *t, const struct tally *accounts)
         text_format(t, " other account%s:", named > 2 ? "s" : "");
     }
     for (size_t i = first + 1; named > 1 && i < n && shown < ACCOUNTS_SHOWN; i++) {
-        const struct counted *e = tally_group(accounts, sorted[i]).value[0];
+        const struct counted *e = tally_group(accounts, sorted[i]).sums;
 
         if (!e->text)
             continue;

@@ -10,7 +10,7 @@
 
 enum {
     COUNT_BLOCK = 1024,
-    TEXT_KEPT = 256,
+    LENGTH_MAX = (1 << 20) - 1,
     CHUNK = 256 << 10,
     FIRST_SLOTS = 256,
     FRUGAL_FROM = 8192
@@ -78,7 +78,7 @@ static void sip_word(uint64_t v[4], uint64_t word)
     v[0] ^= word;
 }
 
-static uint64_t hash_text(const char *p, size_t n, bool fold)
+uint64_t count_hash(const char *p, size_t n, bool fold)
 {
     uint64_t v[4], word;
     size_t i = 0;
@@ -114,6 +114,21 @@ struct counted *count_get(const struct counter *c, uint32_t entry)
     return &c->blocks[entry / COUNT_BLOCK][entry % COUNT_BLOCK];
 }
 
+static uint32_t *columns_of(const struct counter *c, uint32_t entry)
+{
+    return c->more[entry / COUNT_BLOCK] + (size_t)(entry % COUNT_BLOCK) * c->columns;
+}
+
+const uint32_t *count_columns(const struct counter *c, uint32_t entry)
+{
+    return c->columns ? columns_of(c, entry) : NULL;
+}
+
+uint32_t count_bound(const struct counter *c)
+{
+    return c->full ? c->least : 0;
+}
+
 static uint32_t new_entry(struct counter *c)
 {
     if (c->n % COUNT_BLOCK == 0) {
@@ -122,6 +137,12 @@ static uint32_t new_entry(struct counter *c)
         c->blocks = resized(c->blocks, (block + 1) * sizeof(struct counted *));
         c->blocks[block] = resized(NULL, COUNT_BLOCK * sizeof(struct counted));
         memset(c->blocks[block], 0, COUNT_BLOCK * sizeof(struct counted));
+        if (c->columns) {
+            c->more = resized(c->more, (block + 1) * sizeof(uint32_t *));
+            c->more[block] = calloc(COUNT_BLOCK, c->columns * sizeof(uint32_t));
+            if (!c->more[block])
+                report_no_memory();
+        }
     }
     return c->n++;
 }
@@ -151,29 +172,49 @@ static void begin(struct counter *c)
     more_slots(c);
 }
 
-static const char *keep(struct counter *c, const char *p, size_t n)
+static char *room_for(struct counter *c, size_t n)
 {
-    char *at;
-
     if (c->chunk_count == 0 || c->chunk_used + n > CHUNK) {
         c->chunks = resized(c->chunks, (c->chunk_count + 1) * sizeof(char *));
         c->chunks[c->chunk_count++] = resized(NULL, CHUNK);
         c->chunk_used = 0;
     }
-    at = c->chunks[c->chunk_count - 1] + c->chunk_used;
-    memcpy(at, p, n);
     c->chunk_used += n;
-    return at;
+    return c->chunks[c->chunk_count - 1] + c->chunk_used - n;
+}
+
+static size_t kept_of(const struct counter *c, const struct counted *e)
+{
+    uint32_t most = c->kept ? c->kept : COUNT_KEPT;
+
+    return e->length < most ? e->length : most;
+}
+
+/*
+ * Entries that change hands keep their room; where a longer text needs more of it, it is doubled, so that what is left
+ * behind is never more than what is used.
+ */
+static void keep(struct counter *c, struct counted *e, const char *p)
+{
+    size_t n = kept_of(c, e), room = n, most = c->kept ? c->kept : COUNT_KEPT;
+
+    if (!e->text || e->room < n) {
+        if (c->full)
+            room = e->room * 2u > n ? e->room * 2u : n;
+        e->room = room > most ? most : room;
+        e->text = room_for(c, e->room);
+    }
+    memcpy((char *)e->text, p, n);
 }
 
 size_t count_kept(const struct counted *e)
 {
-    return e->length < TEXT_KEPT ? e->length : TEXT_KEPT;
+    return e->length < COUNT_KEPT ? e->length : COUNT_KEPT;
 }
 
 bool count_cut(const struct counted *e)
 {
-    return e->length > TEXT_KEPT;
+    return e->length > COUNT_KEPT;
 }
 
 static bool same_folded(const char *a, const char *b, size_t n)
@@ -186,22 +227,89 @@ static bool same_folded(const char *a, const char *b, size_t n)
     return folded(eight_of(a + i, n - i)) == folded(eight_of(b + i, n - i));
 }
 
-static bool same(const struct counter *c, const struct counted *e, uint64_t hash, const char *p, size_t n)
+static bool same(const struct counter *c, const struct counted *e, uint64_t hash, const char *p, uint32_t n)
 {
-    size_t kept = count_kept(e);
+    size_t kept;
 
-    if (e->hash != hash || e->length != (uint32_t)n)
+    if (e->hash != hash || e->length != n)
         return false;
     if (!e->text)
         return true;        /* not kept: 64 bits are enough to tell what is not shown */
+    kept = kept_of(c, e);
     return memcmp(e->text, p, kept) == 0 || (c->fold && same_folded(e->text, p, kept));
 }
 
-uint32_t count_key(struct counter *c, const char *p, size_t n)
+/* --- when all entries are taken --- */
+
+/*
+ * Entries with the fewest messages. That number only grows, and each look at all entries raises it, so that there are never
+ * more looks than messages for each entry.
+ */
+static void find_victims(struct counter *c)
 {
-    uint64_t hash = hash_text(p, n, c->fold);
+    if (!c->victims)
+        c->victims = resized(NULL, c->n * sizeof(*c->victims));
+    c->least = UINT32_MAX;
+    for (uint32_t e = COUNT_FIRST; e < c->n; e++)
+        if (count_get(c, e)->messages < c->least)
+            c->least = count_get(c, e)->messages;
+    c->victim_count = 0;
+    for (uint32_t e = c->n; e-- > COUNT_FIRST;)
+        if (count_get(c, e)->messages == c->least)
+            c->victims[c->victim_count++] = e;
+}
+
+static uint32_t next_victim(struct counter *c)
+{
+    for (;;) {
+        while (c->victim_count > 0) {
+            uint32_t e = c->victims[--c->victim_count];
+
+            if (count_get(c, e)->messages == c->least)
+                return e;
+        }
+        find_victims(c);
+    }
+}
+
+/* Take it out of the table of slots; what stands behind it moves up to where it would be looked for. */
+static void unplace(struct counter *c, uint32_t entry)
+{
+    uint32_t mask = c->slot_count - 1, hole = (uint32_t)count_get(c, entry)->hash & mask, at;
+
+    while (c->slots[hole] != entry)
+        hole = (hole + 1) & mask;
+    c->slots[hole] = 0;
+    for (at = (hole + 1) & mask; c->slots[at]; at = (at + 1) & mask) {
+        uint32_t home = (uint32_t)count_get(c, c->slots[at])->hash & mask;
+
+        if (((at - home) & mask) >= ((at - hole) & mask)) {
+            c->slots[hole] = c->slots[at];
+            c->slots[at] = 0;
+            hole = at;
+        }
+    }
+}
+
+/* Its sums begin anew, but for the number of messages. */
+static uint32_t take_over(struct counter *c)
+{
+    uint32_t entry = next_victim(c);
+    struct counted *e = count_get(c, entry), old = *e;
+
+    c->full = true;
+    unplace(c, entry);
+    *e = (struct counted){ .text = old.text, .room = old.room, .messages = old.messages, .error = old.messages };
+    if (c->columns)
+        memset(columns_of(c, entry), 0, c->columns * sizeof(uint32_t));
+    return entry;
+}
+
+uint32_t count_key(struct counter *c, const char *p, size_t length)
+{
+    uint64_t hash = count_hash(p, length, c->fold);
+    uint32_t slot, entry, n = length < LENGTH_MAX ? (uint32_t)length : LENGTH_MAX;
     struct counted *e;
-    uint32_t slot, entry;
 
     if (c->n == 0)
         begin(c);
@@ -210,19 +318,24 @@ uint32_t count_key(struct counter *c, const char *p, size_t n)
         e = count_get(c, c->slots[slot]);
         if (same(c, e, hash, p, n)) {
             if (!e->text)
-                e->text = keep(c, p, count_kept(e));
+                keep(c, e, p);
             return c->slots[slot];
         }
         slot = (slot + 1) & (c->slot_count - 1);
     }
-    if (c->n >= c->slot_count / 4 * 3)
-        more_slots(c);
-    entry = new_entry(c);
-    e = count_get(c, entry);
+    if (c->limit && c->n >= c->limit + COUNT_FIRST) {
+        entry = take_over(c);
+        e = count_get(c, entry);
+    } else {
+        if (c->n >= c->slot_count / 4 * 3)
+            more_slots(c);
+        entry = new_entry(c);
+        e = count_get(c, entry);
+    }
     e->hash = hash;
-    e->length = (uint32_t)n;
-    if (!c->frugal || entry < FRUGAL_FROM)
-        e->text = keep(c, p, count_kept(e));
+    e->length = n & LENGTH_MAX;
+    if (!c->frugal || entry < FRUGAL_FROM || c->full)
+        keep(c, e, p);
     place(c, entry);
     return entry;
 }
@@ -239,6 +352,8 @@ void count_add(struct counter *c, uint32_t entry, const struct sighting *s)
     e->message = s->message;
     e->messages++;
     e->bytes += s->bytes;
+    for (uint64_t bits = s->columns; bits; bits &= bits - 1)
+        columns_of(c, entry)[__builtin_ctzll(bits)]++;
     if (s->time && (!e->first || s->time < e->first))
         e->first = s->time;
     if (s->time > e->last)
@@ -284,11 +399,16 @@ void count_seal(struct counter *c)
 void count_done(struct counter *c)
 {
     count_seal(c);
-    for (uint32_t i = 0; i * COUNT_BLOCK < c->n; i++)
+    for (uint32_t i = 0; i * COUNT_BLOCK < c->n; i++) {
         free(c->blocks[i]);
+        if (c->columns)
+            free(c->more[i]);
+    }
+    free(c->more);
+    free(c->victims);
     for (size_t i = 0; i < c->chunk_count; i++)
         free(c->chunks[i]);
     free(c->blocks);
     free(c->chunks);
-    *c = (struct counter){ .fold = c->fold, .frugal = c->frugal };
+    *c = (struct counter){ .fold = c->fold, .frugal = c->frugal, .limit = c->limit, .columns = c->columns, .kept = c->kept };
 }

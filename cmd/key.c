@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "opts.h"
+#include "shape.h"
 
 /* Names that are not, or not only, a field of the record. */
 static const struct {
@@ -16,8 +17,7 @@ static const struct {
     { "user", KEY_USER, LQ_AUTH_USER },
     { "account", KEY_USER, LQ_AUTH_USER },
     { "network", KEY_NETWORK, LQ_CLIENT_ADDRESS },
-    { "sender.domain", KEY_SENDER_DOMAIN, LQ_SENDER },
-    { "sender_domain", KEY_SENDER_DOMAIN, LQ_SENDER },
+    { "sender_domain", KEY_DOMAIN, LQ_SENDER },
     { "recipient", KEY_RECIPIENT, LQ_RECIPIENT },
     { "recipients", KEY_RECIPIENT, LQ_RECIPIENT },
     { "recipient.domain", KEY_RECIPIENT_DOMAIN, LQ_RECIPIENT },
@@ -38,18 +38,60 @@ static const struct {
 
 enum { AGES = sizeof(ages) / sizeof(ages[0]) };
 
+static bool ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), k = strlen(end);
+
+    return n > k && strcmp(s + n - k, end) == 0;
+}
+
+/* The field before the last n bytes of the key's name, which must have this type. */
+static int parse_base(struct key *out, size_t n, enum lq_type type, const char *what, struct lq_error *err)
+{
+    char base[sizeof(out->name)];
+    int rc;
+
+    memcpy(base, out->name, n);
+    base[n] = '\0';
+    rc = lq_field_find(&out->field, base, err);
+    if (rc == LQ_OK && lq_field_type(out->field) != type)
+        return opts_wrong(err, "%s: %s has no %s", out->name, base, what);
+    return rc;
+}
+
 /* client/24 and client/64 both give a network of a usual size to addresses of the other kind. */
 static int parse_network(struct key *out, const char *number, struct lq_error *err)
 {
     char *end;
     unsigned long n = strtoul(number, &end, 10);
+    int rc = parse_base(out, (size_t)(number - out->name) - 1, LQ_TYPE_TEXT, "network", err);
 
+    if (rc < 0)
+        return rc;
+    if (!ends_with(lq_field_name(out->field), "_address"))
+        return opts_wrong(err, "%s: %s holds no address", out->name, lq_field_name(out->field));
     if (number[0] < '0' || number[0] > '9' || *end || n < 1 || n > 128)
         return opts_wrong(err, "\"%s\": a network is client/1 to client/128", out->name);
     out->kind = KEY_NETWORK;
-    out->field = LQ_CLIENT_ADDRESS;
     out->prefix4 = n <= 32 ? (unsigned)n : 24;
     out->prefix6 = n <= 32 ? 64 : (unsigned)n;
+    return LQ_OK;
+}
+
+/* size~2%: near sizes. At most PERCENT from the smallest to the largest of a group. */
+static int parse_near(struct key *out, const char *percent, struct lq_error *err)
+{
+    char *end;
+    unsigned long n = strtoul(percent, &end, 10);
+    int rc = parse_base(out, (size_t)(percent - out->name) - 1, LQ_TYPE_NUMBER, "near numbers", err);
+
+    if (rc < 0)
+        return rc;
+    end += *end == '%';
+    if (percent[0] < '0' || percent[0] > '9' || *end || n < 1 || n > 100)
+        return opts_wrong(err, "\"%s\": near is size~1%% to size~100%%", out->name);
+    out->kind = KEY_NEAR;
+    out->parts = (unsigned)((100 + n - 1) / n);
     return LQ_OK;
 }
 
@@ -67,9 +109,36 @@ static int parse_field(struct key *out, struct lq_error *err)
     case LQ_TYPE_BOOL:
         out->kind = KEY_NUMBER;
         return LQ_OK;
+    case LQ_TYPE_TEXTS:
+        out->kind = KEY_LIST;
+        return LQ_OK;
     default:
         return opts_wrong(err, "%s is a list that messages cannot be grouped by", out->name);
     }
+}
+
+/* What stands behind a field's name: "sender.domain", "subject.shape". */
+static const struct {
+    const char *end;
+    enum key_kind kind;
+} suffixes[] = {
+    { ".domain", KEY_DOMAIN },
+    { ".shape", KEY_SHAPE },
+};
+
+static int parse_name(struct key *out, struct lq_error *err)
+{
+    const char *at = strpbrk(out->name, "/~");
+
+    if (at)
+        return *at == '/' ? parse_network(out, at + 1, err) : parse_near(out, at + 1, err);
+    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+        if (!ends_with(out->name, suffixes[i].end))
+            continue;
+        out->kind = suffixes[i].kind;
+        return parse_base(out, strlen(out->name) - strlen(suffixes[i].end), LQ_TYPE_TEXT, suffixes[i].end + 1, err);
+    }
+    return parse_field(out, err);
 }
 
 int key_parse(struct key *out, const char *name, size_t n, struct lq_error *err)
@@ -87,9 +156,7 @@ int key_parse(struct key *out, const char *name, size_t n, struct lq_error *err)
             return LQ_OK;
         }
     }
-    if (strncmp(out->name, "client/", 7) == 0)
-        return parse_network(out, out->name + 7, err);
-    return parse_field(out, err);
+    return parse_name(out, err);
 }
 
 uint64_t key_fields(const struct key *k)
@@ -100,6 +167,19 @@ uint64_t key_fields(const struct key *k)
 bool key_per_recipient(const struct key *k)
 {
     return k->kind == KEY_RECIPIENT || k->kind == KEY_RECIPIENT_DOMAIN;
+}
+
+size_t key_values(const struct key *k, const struct lq_record *r)
+{
+    size_t n = 1;
+
+    if (key_per_recipient(k)) {
+        lq_record_recipients(r, LQ_RECIPIENTS, &n);
+    } else if (k->kind == KEY_LIST) {
+        for (n = 0; lq_record_text_at(r, k->field, n).p;)
+            n++;
+    }
+    return n ? n : 1;       /* none: a group of its own */
 }
 
 bool key_is_number(const struct key *k)
@@ -124,17 +204,57 @@ bool key_folds(const struct key *k)
 
 /* --- values --- */
 
-static void make_number(struct key_value *out, int64_t v)
+static char *put_number(char *end, int64_t v)
 {
-    char *p = out->made + sizeof(out->made);
     uint64_t rest = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
 
     do
-        *--p = (char)('0' + rest % 10);
+        *--end = (char)('0' + rest % 10);
     while (rest /= 10);
     if (v < 0)
-        *--p = '-';
-    out->text = (struct lq_str){ p, (size_t)(out->made + sizeof(out->made) - p) };
+        *--end = '-';
+    return end;
+}
+
+static void make_number(struct key_value *out, int64_t v)
+{
+    char *end = out->made + sizeof(out->made), *p = put_number(end, v);
+
+    out->text = (struct lq_str){ p, (size_t)(end - p) };
+}
+
+/*
+ * From one power of two to the next there are so many equal parts that none is wider than the percentage of its smallest
+ * number; a number below that is alone. Groups do not depend on what else is in the queue.
+ */
+void key_near(unsigned parts, int64_t v, int64_t *low, int64_t *high)
+{
+    unsigned e = 63 - (unsigned)__builtin_clzll((uint64_t)v | 1);
+    uint64_t power = UINT64_C(1) << e, part;
+
+    if (power <= parts || e > 53) {
+        *low = *high = v;
+        return;
+    }
+    part = ((uint64_t)v - power) * parts / power;
+    *low = (int64_t)(power + (part * power + parts - 1) / parts);
+    *high = (int64_t)(power + ((part + 1) * power + parts - 1) / parts) - 1;
+}
+
+/* "2048..2088", as -s takes it. */
+static void make_near(unsigned parts, int64_t v, struct key_value *out)
+{
+    char *end = out->made + sizeof(out->made), *p;
+    int64_t low, high;
+
+    key_near(parts, v < 0 ? 0 : v, &low, &high);
+    p = put_number(end, high);
+    if (low != high) {
+        *--p = '.';
+        *--p = '.';
+        p = put_number(p, low);
+    }
+    out->text = (struct lq_str){ p, (size_t)(end - p) };
 }
 
 static int64_t age_bucket(int64_t age)
@@ -168,26 +288,24 @@ static void number_value(const struct key *k, const struct lq_record *r, int64_t
 
     if (!lq_record_number(r, k->field, &v))
         return;
-    make_number(out, k->kind == KEY_AGE ? age_bucket(now - v) : k->kind == KEY_HOUR ? hour_of(v) : v);
-}
-
-static bool address_char(char c)
-{
-    return (unsigned char)c > ' ' && c != 0x7f && !strchr("<>()[]\",;:", c);
+    if (k->kind == KEY_NEAR)
+        make_near(k->parts, v, out);
+    else
+        make_number(out, k->kind == KEY_AGE ? age_bucket(now - v) : k->kind == KEY_HOUR ? hour_of(v) : v);
 }
 
 /*
  * Servers repeat the recipient in their answers, so that each message has a reason of its own: what holds an @ becomes
  * a *, and the rest can be counted. Also a pattern for --reason, as long as it is whole.
  */
-static void shape_value(struct lq_str reason, struct key_value *out)
+static void reason_value(struct lq_str reason, struct key_value *out)
 {
     size_t used = 0, i = 0;
 
     while (i < reason.n && used < sizeof(out->made)) {
         size_t n = 0;
 
-        while (i + n < reason.n && address_char(reason.p[i + n]))
+        while (i + n < reason.n && shape_address_char(reason.p[i + n]))
             n++;
         if (n > 0 && memchr(reason.p + i, '@', n)) {
             out->made[used++] = '*';
@@ -212,7 +330,7 @@ static void domain_value(struct lq_str address, struct key_value *out)
         out->text = domain;
 }
 
-void key_value(const struct key *k, const struct lq_record *r, size_t recipient, int64_t now, struct key_value *out)
+void key_value(const struct key *k, const struct lq_record *r, size_t which, int64_t now, struct key_value *out)
 {
     enum lq_field field = k->field;
     struct lq_str s;
@@ -233,6 +351,7 @@ void key_value(const struct key *k, const struct lq_record *r, size_t recipient,
     case KEY_NUMBER:
     case KEY_AGE:
     case KEY_HOUR:
+    case KEY_NEAR:
         number_value(k, r, now, out);
         break;
     case KEY_NETWORK:
@@ -243,16 +362,20 @@ void key_value(const struct key *k, const struct lq_record *r, size_t recipient,
             out->text = s;
         break;
     case KEY_REASON_SHAPE:
-        shape_value(lq_record_text(r, field), out);
+        reason_value(lq_record_text(r, field), out);
         break;
-    case KEY_SENDER_DOMAIN:
+    case KEY_SHAPE:
+        out->text = (struct lq_str){ out->made, shape_of(lq_record_text(r, field), out->made, sizeof(out->made)) };
+        break;
+    case KEY_DOMAIN:
         domain_value(lq_record_text(r, field), out);
         break;
+    case KEY_LIST:
     case KEY_RECIPIENT:
-        out->text = lq_record_text_at(r, LQ_RECIPIENT, recipient);
+        out->text = lq_record_text_at(r, field, which);
         break;
     case KEY_RECIPIENT_DOMAIN:
-        s = lq_record_text_at(r, LQ_RECIPIENT, recipient);
+        s = lq_record_text_at(r, LQ_RECIPIENT, which);
         if (s.p)
             domain_value(s, out);
         break;
@@ -286,7 +409,7 @@ void key_show(struct text *t, const struct key *k, struct lq_str value, unsigned
     else if (k->kind == KEY_HOUR || (k->kind == KEY_NUMBER && k->field == LQ_ARRIVAL_TIME))
         text_time(t, to_number(value));
     else if (value.n == 0)
-        text_put(t, k->kind == KEY_SENDER_DOMAIN || k->field == LQ_SENDER ? "<>" : "\"\"");
+        text_put(t, k->field == LQ_SENDER ? "<>" : "\"\"");
     else
         text_escape(t, value.p, value.n, how);
 }

@@ -3,6 +3,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "groups.h"
+#include "matrix.h"
 #include "opts.h"
 #include "print.h"
 #include "report.h"
@@ -11,10 +13,15 @@
 #include "tally.h"
 
 enum mode { MODE_PEOPLE, MODE_JSON, MODE_CSV };
+enum what { WHAT_SCREEN, WHAT_KEYS, WHAT_AGES };
 
 enum {
     SCREEN_TOP = 5,         /* rows of each table of the screen */
     KEYS_TOP = 20,          /* rows of -k */
+    SCREEN_LIMIT = 32768,   /* different values of which each table of the screen counts all exactly */
+    KEYS_LIMIT = 100000,    /* the same of -k */
+    AGES = 10,              /* steps of --matrix */
+    FIRST_AGE = 300,        /* seconds */
     SAMPLE_MAX = 2000       /* beyond this many, every second one is dropped again */
 };
 
@@ -36,11 +43,6 @@ static const struct {
 /* In which order they are shown. */
 static const int shown[] = { TRAIT_CLIENT, TRAIT_USER, TRAIT_SENDER, TOP_DOMAIN, TRAIT_SUBJECT, TRAIT_SIZE, TOP_REASON };
 
-/* Still queued, arrived within these seconds. */
-static const int64_t recent[] = { 60, 300, 3600 };
-
-enum { RECENT = sizeof(recent) / sizeof(recent[0]) };
-
 /* An even sample of the messages: each stride-th one. */
 struct sample {
     struct sampled {
@@ -54,11 +56,13 @@ struct sample {
 struct stat_run {
     struct selection sel;
     int mode;
-    const char *by;
-    unsigned long top;
+    const char *by, *matrix_key, *sort, *rates_list, *step;
+    unsigned long top, ages;
     bool all;                       /* -t 0 */
+    bool linear, parents;
     enum color_when color;
 
+    enum what what;
     struct screen screen;
     struct walk walk;
     uint64_t messages, bytes;
@@ -68,9 +72,12 @@ struct stat_run {
         uint64_t messages, bytes;
     } *queues;
     struct lq_scan **scans;         /* of the queues, for reasons; NULL: could not be listed */
-    bool keys_need_now;
+    bool ordered, needs_now;
+    enum tally_order order;
     struct tally by_keys, by_state, by_top[TOP_COUNT];
-    uint64_t recently[RECENT];
+    struct rates rates;             /* 1, 5 and 60 minutes if nothing else was asked for */
+    uint64_t recently[RATES_MAX];
+    struct matrix matrix;
     struct suspects suspects;
     struct sample sample;
     uint64_t sampled;               /* messages of the sample that were read */
@@ -90,15 +97,24 @@ static int set_top(const struct opt *o, void *target, const char *value, struct 
 #define INTO(setter, member) .set = (setter), .at = offsetof(struct stat_run, member)
 
 #define KEYS \
-    "client client/24 user sender sender.domain recipient recipient.domain subject size state queue age hour " \
-    "reason reason.shape reason.class mta spool"
+    "client client/24 client/64 user sender sender.domain recipient recipient.domain subject subject.shape size size~2% " \
+    "state queue age hour reason reason.shape reason.class host mta spool"
+#define ORDERS "count bytes rate oldest newest"
 
 static const struct opt options[] = {
     { .heading = "What to count (default: an overview of everything)" },
     { "by", 'k', "KEY,...", "by client, client/24, user, sender, sender.domain, recipient, recipient.domain, subject, "
-      "size, state, queue, age, hour, reason, reason.class or any other field; several together",
+      "subject.shape, size, size~2%, state, queue, age, hour, reason, reason.class or any other field; several together",
       INTO(opt_text, by), .words = KEYS },
+    { "matrix", 0, "KEY", "a table of ages: how many of each value arrived how long ago", INTO(opt_text, matrix_key), .words = KEYS },
+    { "parents", 0, NULL, "in that table parent domains, too", INTO(opt_flag, parents) },
+    { "linear", 0, NULL, "its steps are all as long as the first; else each is twice the one before", INTO(opt_flag, linear) },
+    { "step", 0, "AGE", "its first step (default 5m)", INTO(opt_text, step) },
+    { "steps", 0, "N", "how many (default 10)", INTO(opt_count, ages), .value = 2 },
     { "top", 't', "N", "the N largest; 0 for all (default 20, in the overview 5)", .set = set_top },
+    { "sort", 0, "ORDER", "by count, bytes, rate, oldest or newest", INTO(opt_text, sort), .words = ORDERS },
+    { "rates", 0, "AGE,...", "messages a minute that arrived in these last times and are still queued: 1m,5m,1h",
+      INTO(opt_text, rates_list) },
     { "json", 'j', NULL, "one JSON object a line", INTO(opt_mode, mode), .value = MODE_JSON },
     { "csv", 0, NULL, "comma-separated values with a header", INTO(opt_mode, mode), .value = MODE_CSV },
     { "color", 0, "[WHEN]", "auto, always or never", INTO(opt_color, color), .words = "auto always never" },
@@ -113,7 +129,7 @@ static int operand(void *base, const char *word, struct lq_error *err)
 
 static const struct opts_program program = {
     .name = "mqstat",
-    .usage = "[OPTION]... [-k KEY[,KEY]] [ID]...",
+    .usage = "[OPTION]... [-k KEY[,KEY] | --matrix KEY] [ID]...",
     .summary = "Show who and what fills the mail queues.",
     .footer = "A rate is messages a minute from the first to the last still in the queue.\n"
               "Exit status: 0, 1 when a selection was given and nothing fits, 2 trouble.\n",
@@ -191,16 +207,22 @@ static void count_screen(struct stat_run *s, const struct lq_record *r, const st
 
 static void count_message(struct stat_run *s, const struct lq_record *r)
 {
+    int64_t now = s->needs_now ? select_now(&s->sel, s->walk.index) : 0;
     struct sighting seen;
 
     s->messages++;
     seen = sighting_of(s, r);
     count_totals(s, &seen);
-    tally_add(&s->by_state, r, 0, &seen);
-    if (s->by)
-        tally_add(&s->by_keys, r, s->keys_need_now ? select_now(&s->sel, s->walk.index) : 0, &seen);
+    if (s->rates_list)
+        seen.columns = rates_columns(&s->rates, now, seen.time);
+    if (s->what == WHAT_KEYS)
+        tally_add(&s->by_keys, r, now, &seen);
+    else if (s->what == WHAT_AGES)
+        matrix_add(&s->matrix, r, now, &seen);
     else
         count_screen(s, r, &seen);
+    if (s->what == WHAT_SCREEN)
+        tally_add(&s->by_state, r, 0, &seen);
 }
 
 static uint64_t fields_wanted(const struct stat_run *s)
@@ -208,8 +230,10 @@ static uint64_t fields_wanted(const struct stat_run *s)
     uint64_t fields = LQ_FIELD_BIT(LQ_QUEUE_ID) | LQ_FIELD_BIT(LQ_STATE) | LQ_FIELD_BIT(LQ_ARRIVAL_TIME) |
                       LQ_FIELD_BIT(LQ_MESSAGE_SIZE);
 
-    if (s->by)
+    if (s->what == WHAT_KEYS)
         return fields | tally_fields(&s->by_keys);
+    if (s->what == WHAT_AGES)
+        return fields | tally_fields(&s->matrix.tally);
     for (int i = 0; i < TOP_REASON; i++)
         fields |= tally_fields(&s->by_top[i]);
     return fields;
@@ -223,7 +247,7 @@ static void count_ages(struct stat_run *s)
 {
     uint32_t from = 0;
 
-    if (s->by && !s->keys_need_now) {
+    if (s->what != WHAT_SCREEN && !s->needs_now) {
         s->now = s->sel.fixed_now ? s->sel.now : time(NULL);    /* only decides how times are shortened */
         return;
     }
@@ -232,8 +256,8 @@ static void count_ages(struct stat_run *s)
 
         if (now > s->now)
             s->now = now;
-        for (size_t k = 0; k < RECENT; k++)
-            s->recently[k] += suspect_recent(&s->suspects, from, (uint32_t)s->queues[i].messages, now, recent[k]);
+        for (size_t k = 0; k < s->rates.n; k++)
+            s->recently[k] += suspect_recent(&s->suspects, from, (uint32_t)s->queues[i].messages, now, s->rates.list[k].seconds);
         from += (uint32_t)s->queues[i].messages;
     }
     if (s->messages > 0)
@@ -295,121 +319,31 @@ static void read_reasons_of(struct stat_run *s, size_t queue)
 
 static void read_reasons(struct stat_run *s)
 {
-    for (int i = 0; i < TOP_REASON && !s->by; i++)
-        count_seal(&s->by_top[i].values[0]);
-    for (size_t i = 0; i < s->sel.queue_count && !s->by; i++)
+    for (int i = 0; i < TOP_REASON && s->scans; i++)
+        count_seal(&s->by_top[i].counts);
+    for (size_t i = 0; i < s->sel.queue_count && s->scans; i++)
         read_reasons_of(s, i);
 }
 
 /* --- people --- */
 
-/* "13:04:49" today, else "11-20T13:04", else "2025-11-20": one word that fits its column. */
-static void short_time(struct text *t, uint32_t epoch, int64_t now)
+static struct groups groups_of(const struct stat_run *s, const struct tally *t, size_t top)
 {
-    time_t when = (time_t)epoch, today = (time_t)now;
-    struct tm tm, ref;
-
-    if (!epoch || !localtime_r(&when, &tm) || !localtime_r(&today, &ref))
-        text_put(t, "-");
-    else if (tm.tm_year == ref.tm_year && tm.tm_yday == ref.tm_yday)
-        text_format(t, "%02d:%02d:%02d", tm.tm_hour, tm.tm_min, tm.tm_sec);
-    else if (now - epoch < 300 * 86400 && now >= epoch)
-        text_format(t, "%02d-%02dT%02d:%02d", tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min);
-    else
-        text_format(t, "%d-%02d-%02d", 1900 + tm.tm_year, tm.tm_mon + 1, tm.tm_mday);
-}
-
-static void cell_end(struct text *t)
-{
-    text_char(t, '\0');
-}
-
-static void cell_share(struct text *t, uint64_t n, uint64_t of)
-{
-    text_format(t, "%.1f%%", of ? 100.0 * (double)n / (double)of : 0.0);
-    cell_end(t);
-}
-
-static void cells_sums(struct stat_run *s, struct text *t, const struct counted *sums, uint64_t of)
-{
-    double rate;
-
-    text_count(t, sums->messages);
-    cell_end(t);
-    cell_share(t, sums->messages, of);
-    text_size(t, (int64_t)sums->bytes);
-    cell_end(t);
-    if (!tally_rate(sums, &rate))
-        text_put(t, "-");
-    else
-        text_format(t, rate < 10 ? "%.1f" : "%.0f", rate);
-    cell_end(t);
-    short_time(t, sums->first, s->now);
-    cell_end(t);
-    short_time(t, sums->last, s->now);
-    cell_end(t);
-}
-
-enum { SUM_COLUMNS = 6 };
-
-static const struct table_column sum_columns[SUM_COLUMNS] = {
-    { .title = "count", .right = true, .least = 7 },
-    { .title = "share", .right = true, .least = 6 },
-    { .title = "bytes", .right = true, .least = 6 },
-    { .title = "/min", .right = true, .least = 6 },
-    { .title = "first", .right = true, .least = 11 },
-    { .title = "last", .right = true, .least = 11 },
-};
-
-static void show_value(struct text *t, const struct key *k, const struct group *g, size_t i, unsigned how)
-{
-    const struct counted *v = g->value[i];
-
-    if (!v->text) {
-        text_put(t, g->unread[i] ? "?" : "-");
-        return;
-    }
-    key_show(t, k, (struct lq_str){ v->text, count_kept(v) }, how);
-    if (count_cut(v))
-        text_put(t, "...");
-}
-
-/* All columns are words for awk, but for the last, which may hold blanks. */
-static void show_groups(struct stat_run *s, const struct tally *tally, const char *const *titles, size_t top, uint64_t of,
-                        bool absent_too)
-{
-    struct table_column columns[SUM_COLUMNS + TALLY_KEYS_MAX];
-    struct table table = { .columns = columns, .n = SUM_COLUMNS + tally->n, .screen = s->screen, .header = true };
-    struct text row = { 0 };
-    size_t n, left = top;
-    uint32_t *list = tally_sorted(tally, &n);
-
-    memcpy(columns, sum_columns, sizeof(sum_columns));
-    for (size_t i = 0; i < tally->n; i++)
-        columns[SUM_COLUMNS + i] = (struct table_column){ .title = titles[i], .flexible = true };
-    for (size_t i = 0; i < n && left > 0; i++) {
-        struct group g = tally_group(tally, list[i]);
-
-        if (!absent_too && !g.value[0]->text && !g.unread[0])
-            continue;
-        left--;
-        row.n = 0;
-        cells_sums(s, &row, g.sums, of);
-        for (size_t k = 0; k < tally->n; k++) {
-            show_value(&row, &tally->keys[k], &g, k, k + 1 < tally->n ? ESCAPE_BLANKS : 0);
-            cell_end(&row);
-        }
-        table_row(&table, row.p, row.n);
-    }
-    table_end(&table);
-    text_done(&row);
-    free(list);
+    return (struct groups){
+        .tally = t,
+        .ordered = s->ordered,
+        .order = s->order,
+        .top = s->all ? SIZE_MAX : s->top ? s->top : top,
+        .of = s->messages,
+        .rates = s->rates_list ? &s->rates : NULL,
+        .now = s->now,
+        .screen = s->screen,
+    };
 }
 
 static void put_line(struct text *line)
 {
-    text_char(line, '\n');
-    output(line->p, line->n);
+    groups_print_line(line);
     text_done(line);
 }
 
@@ -449,8 +383,11 @@ static void show_recent(struct stat_run *s)
 {
     struct text line = { 0 };
 
-    text_put(&line, "Still queued, arrived in the last 1, 5, 60 minutes: ");
-    for (size_t i = 0; i < RECENT; i++) {
+    text_put(&line, s->rates_list ? "Still queued, arrived in the last " : "Still queued, arrived in the last 1, 5, 60 minutes");
+    for (size_t i = 0; i < s->rates.n && s->rates_list; i++)
+        text_format(&line, "%s%s", i ? ", " : "", s->rates.list[i].name);
+    text_put(&line, ": ");
+    for (size_t i = 0; i < s->rates.n; i++) {
         text_put(&line, i ? ", " : "");
         text_count(&line, s->recently[i]);
     }
@@ -460,7 +397,7 @@ static void show_recent(struct stat_run *s)
 /* A table's title also says what it leaves out: all but a sample, and messages without that value. */
 static void title_of(struct stat_run *s, int top, struct text *t)
 {
-    const struct counter *c = &s->by_top[top].values[0];
+    const struct counter *c = &s->by_top[top].counts;
     uint32_t without = c->n ? count_get(c, COUNT_ABSENT)->messages : 0;
     bool sample = top == TOP_REASON && s->sampled < s->messages;
 
@@ -481,7 +418,15 @@ static void title_of(struct stat_run *s, int top, struct text *t)
 
 static bool has_values(const struct tally *t)
 {
-    return t->values[0].n > COUNT_FIRST;
+    return t->counts.n > COUNT_FIRST;
+}
+
+static void show_bound(const struct tally *t)
+{
+    struct text line = { 0 };
+
+    if (groups_bound(t, &line))
+        put_line(&line);
 }
 
 static void show_suspect(struct stat_run *s, struct tally *const tallies[TRAIT_COUNT])
@@ -509,11 +454,26 @@ static void trait_tallies(struct stat_run *s, struct tally *tallies[TRAIT_COUNT]
         tallies[i] = &s->by_top[i];
 }
 
+static void show_top(struct stat_run *s, int top)
+{
+    struct groups g = groups_of(s, &s->by_top[top], SCREEN_TOP);
+    struct text title = { 0 };
+
+    output("\n", 1);
+    title_of(s, top, &title);
+    g.title = title.p;
+    g.named_only = true;
+    if (top == TOP_REASON)
+        g.of = s->sampled;
+    groups_show(&g);
+    show_bound(&s->by_top[top]);
+    text_done(&title);
+}
+
 static void show_screen(struct stat_run *s)
 {
-    static const char *const state = "state";
+    struct groups states = groups_of(s, &s->by_state, 0);
     struct tally *tallies[TRAIT_COUNT];
-    size_t top = s->all ? SIZE_MAX : s->top ? s->top : SCREEN_TOP;
 
     show_queues(s);
     show_totals(s);
@@ -521,132 +481,16 @@ static void show_screen(struct stat_run *s)
         return;
     show_recent(s);
     output("\n", 1);
-    show_groups(s, &s->by_state, &state, SIZE_MAX, s->messages, true);
-    for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
-        struct text title = { 0 };
-
-        if (!has_values(&s->by_top[shown[i]]))
-            continue;
-        output("\n", 1);
-        title_of(s, shown[i], &title);
-        show_groups(s, &s->by_top[shown[i]], &(const char *){ title.p }, top,
-                    shown[i] == TOP_REASON ? s->sampled : s->messages, false);
-        text_done(&title);
-    }
+    states.top = SIZE_MAX;
+    groups_show(&states);
+    for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
+        if (has_values(&s->by_top[shown[i]]))
+            show_top(s, shown[i]);
     trait_tallies(s, tallies);
     show_suspect(s, tallies);
 }
 
 /* --- programs --- */
-
-/* A rate of a machine-read table: three digits behind the point, never by locale. */
-static void data_rate(struct text *t, const struct counted *sums, const char *without)
-{
-    double rate;
-
-    if (tally_rate(sums, &rate))
-        text_format(t, "%.3f", rate);
-    else
-        text_put(t, without);
-}
-
-static void data_time(struct text *t, uint32_t epoch, const char *without)
-{
-    if (epoch)
-        text_format(t, "%lu", (unsigned long)epoch);
-    else
-        text_put(t, without);
-}
-
-static void json_value(struct text *t, const struct key *k, const struct counted *v)
-{
-    if (!v->text)
-        text_put(t, "null");
-    else if (key_is_number(k))
-        text_add(t, v->text, count_kept(v));
-    else
-        text_json(t, v->text, count_kept(v));
-}
-
-static void json_group(struct stat_run *s, const struct tally *tally, const struct group *g, uint64_t of, struct text *t)
-{
-    bool unread = false, cut = false;
-
-    text_put(t, "{\"schema\":\"mqtools.group/1\",\"key\":{");
-    for (size_t k = 0; k < tally->n; k++) {
-        text_put(t, k ? "," : "");
-        text_json(t, tally->keys[k].name, strlen(tally->keys[k].name));
-        text_char(t, ':');
-        json_value(t, &tally->keys[k], g->value[k]);
-    }
-    text_put(t, "}");
-    for (size_t k = 0; k < tally->n; k++) {
-        unread |= g->unread[k];
-        cut |= count_cut(g->value[k]);
-    }
-    text_put(t, unread ? ",\"unread\":true" : "");
-    text_put(t, cut ? ",\"cut\":true" : "");
-    if (of != s->messages)
-        text_format(t, ",\"sample\":%llu", (unsigned long long)of);
-    text_format(t, ",\"count\":%lu,\"share\":%.6f,\"bytes\":%llu,\"rate\":", (unsigned long)g->sums->messages,
-                of ? (double)g->sums->messages / (double)of : 0.0, (unsigned long long)g->sums->bytes);
-    data_rate(t, g->sums, "null");
-    text_put(t, ",\"first\":");
-    data_time(t, g->sums->first, "null");
-    text_put(t, ",\"last\":");
-    data_time(t, g->sums->last, "null");
-    text_put(t, "}\n");
-}
-
-static void csv_group(struct stat_run *s, const struct tally *tally, const struct group *g, uint64_t of, struct text *t)
-{
-    if (!s->by) {
-        text_put(t, tally->keys[0].name);
-        text_char(t, ',');
-    }
-    for (size_t k = 0; k < tally->n; k++) {
-        const struct counted *v = g->value[k];
-
-        if (v->text && v->length == 0)
-            text_put(t, "\"\"");
-        else if (v->text)
-            text_csv(t, v->text, count_kept(v), s->screen.terminal);
-        text_char(t, ',');
-    }
-    text_format(t, "%lu,%.6f,%llu,", (unsigned long)g->sums->messages,
-                of ? (double)g->sums->messages / (double)of : 0.0, (unsigned long long)g->sums->bytes);
-    data_rate(t, g->sums, "");
-    text_char(t, ',');
-    data_time(t, g->sums->first, "");
-    text_char(t, ',');
-    data_time(t, g->sums->last, "");
-    text_put(t, "\r\n");
-}
-
-static void data_groups(struct stat_run *s, const struct tally *tally, size_t top, uint64_t of)
-{
-    struct text row = { 0 }, safe = { 0 };
-    size_t n;
-    uint32_t *list = tally_sorted(tally, &n);
-
-    for (size_t i = 0; i < n && i < top && !report_output_broken(); i++) {
-        struct group g = tally_group(tally, list[i]);
-
-        row.n = safe.n = 0;
-        if (s->mode == MODE_CSV) {
-            csv_group(s, tally, &g, of, &row);
-            output(row.p, row.n);
-        } else {
-            json_group(s, tally, &g, of, &row);
-            text_json_line(&safe, row.p, row.n - 1, s->screen.terminal);
-            text_char(&safe, '\n');
-            output(safe.p, safe.n);
-        }
-    }
-    text_done(&row);
-    text_done(&safe);
-    free(list);
-}
 
 static void json_queues(struct stat_run *s, struct text *t)
 {
@@ -675,7 +519,7 @@ static void json_suspect(struct stat_run *s, struct text *t)
     text_put(t, ",\"suspect\":{\"key\":");
     text_json(t, tops[found.trait].key, strlen(tops[found.trait].key));
     text_put(t, ",\"value\":");
-    json_value(t, &tallies[found.trait]->keys[0], count_get(&tallies[found.trait]->values[0], found.entry));
+    suspect_value_json(t, tallies, &found);
     text_format(t, ",\"count\":%lu,\"share\":%.6f,\"text\":", (unsigned long)found.messages, found.share);
     text_json(t, sentence.p, sentence.n);
     if (suspect_command(&command, &s->suspects, tallies, &found, &s->sel)) {
@@ -689,95 +533,198 @@ static void json_suspect(struct stat_run *s, struct text *t)
 
 static void json_summary(struct stat_run *s)
 {
-    struct text line = { 0 }, safe = { 0 };
+    struct text line = { 0 };
 
     text_format(&line, "{\"schema\":\"mqtools.summary/1\",\"messages\":%llu,\"bytes\":%llu,\"oldest\":",
                 (unsigned long long)s->messages, (unsigned long long)s->bytes);
-    data_time(&line, s->oldest, "null");
+    if (s->oldest)
+        text_format(&line, "%lu", (unsigned long)s->oldest);
+    else
+        text_put(&line, "null");
     text_put(&line, ",\"arrived\":{");
-    for (size_t i = 0; i < RECENT; i++)
-        text_format(&line, "%s\"%lld\":%llu", i ? "," : "", (long long)recent[i], (unsigned long long)s->recently[i]);
+    for (size_t i = 0; i < s->rates.n; i++)
+        text_format(&line, "%s\"%lld\":%llu", i ? "," : "", (long long)s->rates.list[i].seconds, (unsigned long long)s->recently[i]);
     text_put(&line, "}");
     json_queues(s, &line);
     json_suspect(s, &line);
     text_put(&line, "}");
-    text_json_line(&safe, line.p, line.n, s->screen.terminal);
-    put_line(&safe);
+    groups_print_json(&line, s->screen.terminal);
     text_done(&line);
 }
 
-static void csv_header(const struct stat_run *s)
+static void data_groups(struct stat_run *s, const struct groups *g)
 {
-    struct text line = { 0 };
-
-    if (s->by) {
-        for (size_t k = 0; k < s->by_keys.n; k++)
-            text_format(&line, "%s,", s->by_keys.keys[k].name);
-    } else {
-        text_put(&line, "key,value,");
-    }
-    text_put(&line, "count,share,bytes,rate,first,last\r\n");
-    output(line.p, line.n);
-    text_done(&line);
+    if (s->mode == MODE_JSON)
+        groups_json(g);
+    else
+        groups_csv(g);
 }
 
 static void data_screen(struct stat_run *s)
 {
-    size_t top = s->all ? SIZE_MAX : s->top ? s->top : SCREEN_TOP;
+    struct groups g = groups_of(s, &s->by_state, 0);
 
+    g.key_column = true;
     if (s->mode == MODE_JSON)
         json_summary(s);
-    data_groups(s, &s->by_state, SIZE_MAX, s->messages);
-    for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
-        data_groups(s, &s->by_top[shown[i]], top, shown[i] == TOP_REASON ? s->sampled : s->messages);
+    else
+        groups_csv_header(&g);
+    g.top = SIZE_MAX;
+    data_groups(s, &g);
+    for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
+        g = groups_of(s, &s->by_top[shown[i]], SCREEN_TOP);
+        g.key_column = true;
+        if (shown[i] == TOP_REASON) {
+            g.of = s->sampled;
+            g.sample = s->sampled != s->messages;
+        }
+        data_groups(s, &g);
+    }
 }
 
 /* --- the whole --- */
 
-static void show_keys(struct stat_run *s)
+static void show_rates_note(const struct stat_run *s)
 {
-    size_t top = s->all ? SIZE_MAX : s->top ? s->top : key_has_order(&s->by_keys.keys[0]) ? SIZE_MAX : KEYS_TOP;
-    const char *titles[TALLY_KEYS_MAX];
+    struct text line = { 0 };
 
-    for (size_t i = 0; i < s->by_keys.n; i++)
-        titles[i] = s->by_keys.keys[i].name;
+    text_put(&line, "Messages a minute that arrived in the last ");
+    for (size_t i = 0; i < s->rates.n; i++)
+        text_format(&line, "%s%s", i ? ", " : "", s->rates.list[i].name);
+    text_put(&line, " and are still queued; what went out at once is not among them.");
+    put_line(&line);
+}
+
+static void print_keys(struct stat_run *s)
+{
+    struct groups g = groups_of(s, &s->by_keys, key_has_order(&s->by_keys.keys[0]) ? SIZE_MAX : KEYS_TOP);
+
+    if (s->mode != MODE_PEOPLE) {
+        if (s->mode == MODE_CSV)
+            groups_csv_header(&g);
+        data_groups(s, &g);
+        return;
+    }
+    if (s->rates_list)
+        show_rates_note(s);
+    groups_show(&g);
+    show_bound(&s->by_keys);
+}
+
+static void print_ages(struct stat_run *s)
+{
+    struct groups g = groups_of(s, &s->matrix.tally, KEYS_TOP);
+
+    if (s->mode == MODE_JSON) {
+        matrix_json(&s->matrix, &g);
+    } else if (s->mode == MODE_CSV) {
+        matrix_csv(&s->matrix, &g);
+    } else {
+        matrix_show(&s->matrix, &g);
+        show_bound(&s->matrix.tally);
+    }
+}
+
+static void print_screen(struct stat_run *s)
+{
     if (s->mode == MODE_PEOPLE)
-        show_groups(s, &s->by_keys, titles, top, s->messages, true);
+        show_screen(s);
     else
-        data_groups(s, &s->by_keys, top, s->messages);
+        data_screen(s);
+}
+
+static int parse_order(struct stat_run *s, struct lq_error *err)
+{
+    static const char *const orders[] = {
+        [TALLY_BY_COUNT] = "count", [TALLY_BY_BYTES] = "bytes", [TALLY_BY_RATE] = "rate", [TALLY_OLDEST] = "oldest",
+        [TALLY_NEWEST] = "newest",
+    };
+
+    for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
+        if (strcmp(s->sort, orders[i]) == 0) {
+            s->ordered = true;
+            s->order = (enum tally_order)i;
+            return LQ_OK;
+        }
+    }
+    return opts_wrong(err, "\"%s\" is no order; there are " ORDERS, s->sort);
+}
+
+static int prepare_ages(struct stat_run *s, struct lq_error *err)
+{
+    int64_t step = FIRST_AGE;
+    int rc = s->step ? rates_age(&step, s->step, strlen(s->step), err) : LQ_OK;
+
+    if (rc == LQ_OK && s->rates_list)
+        return opts_wrong(err, "--matrix shows ages; it has no --rates");
+    if (rc == LQ_OK)
+        rc = matrix_begin(&s->matrix, s->matrix_key, s->ages ? s->ages : AGES, step, s->linear, s->parents, err);
+    s->matrix.tally.counts.limit = KEYS_LIMIT;
+    s->needs_now = true;
+    return rc;
+}
+
+static int prepare_keys(struct stat_run *s, struct lq_error *err)
+{
+    int rc = tally_parse(&s->by_keys, s->by, err);
+
+    s->by_keys.counts.limit = KEYS_LIMIT;
+    s->by_keys.counts.columns = s->rates_list ? (unsigned)s->rates.n : 0;
+    s->needs_now |= tally_needs_now(&s->by_keys);
+    return rc;
+}
+
+static int prepare_screen(struct stat_run *s, struct lq_error *err)
+{
+    for (int i = 0; i < TOP_COUNT; i++) {
+        int rc = tally_parse(&s->by_top[i], tops[i].key, err);
+
+        if (rc < 0)
+            return rc;
+        s->by_top[i].counts.frugal = !s->all;
+        s->by_top[i].counts.limit = SCREEN_LIMIT;
+        s->by_top[i].counts.columns = s->rates_list ? (unsigned)s->rates.n : 0;
+    }
+    s->by_state.counts.columns = s->by_top[0].counts.columns;
+    return tally_parse(&s->by_state, "state", err);
+}
+
+/* What can be shown, and the options that only go with it. */
+static const struct {
+    int (*prepare)(struct stat_run *s, struct lq_error *err);
+    void (*print)(struct stat_run *s);
+} views[] = {
+    [WHAT_SCREEN] = { prepare_screen, print_screen },
+    [WHAT_KEYS] = { prepare_keys, print_keys },
+    [WHAT_AGES] = { prepare_ages, print_ages },
+};
+
+static int choose(struct stat_run *s, struct lq_error *err)
+{
+    if (s->by && s->matrix_key)
+        return opts_wrong(err, "-k and --matrix are two different tables; take one");
+    if (!s->matrix_key && (s->linear || s->parents || s->step || s->ages))
+        return opts_wrong(err, "--linear, --parents, --step and --steps belong to --matrix");
+    s->what = s->by ? WHAT_KEYS : s->matrix_key ? WHAT_AGES : WHAT_SCREEN;
+    return LQ_OK;
 }
 
 static bool prepare(struct stat_run *s)
 {
-    struct lq_error err;
+    struct lq_error err = { 0 };
+    int rc = choose(s, &err);
 
-    if (s->by && tally_parse(&s->by_keys, s->by, &err) < 0) {
-        report(REPORT_FAILED, "-k: %s", err.text);
-        return false;
-    }
-    for (size_t i = 0; i < s->by_keys.n; i++)
-        s->keys_need_now |= key_needs_now(&s->by_keys.keys[i]);
-    for (int i = 0; i < TOP_COUNT; i++) {
-        if (tally_parse(&s->by_top[i], tops[i].key, &err) < 0)
-            return false;
-        s->by_top[i].values[0].frugal = !s->all;
-    }
-    if (tally_parse(&s->by_state, "state", &err) < 0)
-        return false;
+    if (rc == LQ_OK && s->sort)
+        rc = parse_order(s, &err);
+    if (rc == LQ_OK)
+        rc = rates_parse(&s->rates, s->rates_list ? s->rates_list : "1m,5m,60m", &err);
+    s->needs_now = s->rates_list != NULL;
+    if (rc == LQ_OK)
+        rc = views[s->what].prepare(s, &err);
+    if (rc < 0)
+        report(REPORT_FAILED, "%s", err.text);
     s->screen = screen_look(s->color);
-    return true;
-}
-
-static void print(struct stat_run *s)
-{
-    if (s->mode == MODE_CSV)
-        csv_header(s);
-    if (s->by)
-        show_keys(s);
-    else if (s->mode == MODE_PEOPLE)
-        show_screen(s);
-    else
-        data_screen(s);
+    return rc == LQ_OK;
 }
 
 static bool run(struct stat_run *s)
@@ -785,15 +732,15 @@ static bool run(struct stat_run *s)
     if (!prepare(s) || !select_open(&s->sel))
         return false;
     s->queues = calloc(s->sel.queue_count, sizeof(*s->queues));
-    s->scans = s->by ? NULL : calloc(s->sel.queue_count, sizeof(struct lq_scan *));
-    if (!s->queues || (!s->scans && !s->by))
+    s->scans = s->what == WHAT_SCREEN ? calloc(s->sel.queue_count, sizeof(struct lq_scan *)) : NULL;
+    if (!s->queues || (!s->scans && s->what == WHAT_SCREEN))
         report_no_memory();
     s->suspects.selected = !lq_filter_empty(s->sel.filter);
     count_messages(s);
     if (!walk_saw_any(&s->walk))
         return false;
     read_reasons(s);
-    print(s);
+    views[s->what].print(s);
     if (s->messages == 0)
         select_hint(&s->sel);
     /* An empty queue is a good answer; an empty selection may be a wrong question. */
@@ -803,6 +750,7 @@ static bool run(struct stat_run *s)
 static void finish(struct stat_run *s)
 {
     tally_done(&s->by_keys);
+    matrix_done(&s->matrix);
     tally_done(&s->by_state);
     for (int i = 0; i < TOP_COUNT; i++)
         tally_done(&s->by_top[i]);

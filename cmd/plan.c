@@ -127,7 +127,7 @@ static void show_top(struct text *t, const char *title, const struct tally *tall
 
     for (size_t i = 0; i < n; i++) {
         struct group g = tally_group(tally, sorted[i]);
-        const struct counted *e = g.value[0];
+        const struct counted *e = g.sums;
 
         if (!e->text)
             continue;

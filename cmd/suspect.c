@@ -95,7 +95,7 @@ bool suspect_find(const struct suspects *s, struct tally *const tallies[TRAIT_CO
     static const enum trait order[] = { TRAIT_SENDER, TRAIT_USER, TRAIT_CLIENT, TRAIT_SENDER };
 
     for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
-        const struct counter *c = &tallies[order[i]]->values[0];
+        const struct counter *c = &tallies[order[i]]->counts;
         uint32_t e = most(s, c);
 
         if (!e || (i == 0 && count_get(c, e)->length > 0))
@@ -112,7 +112,7 @@ bool suspect_find(const struct suspects *s, struct tally *const tallies[TRAIT_CO
 
 static void put_value(struct text *t, const struct tally *tally, uint32_t entry)
 {
-    const struct counted *e = count_get(&tally->values[0], entry);
+    const struct counted *e = count_get(&tally->counts, entry);
     size_t n = count_kept(e) < SHOWN_MAX ? count_kept(e) : SHOWN_MAX;
 
     /* Not in the middle of a UTF-8 character. */
@@ -121,6 +121,13 @@ static void put_value(struct text *t, const struct tally *tally, uint32_t entry)
     key_show(t, &tally->keys[0], (struct lq_str){ e->text, n }, 0);
     if (n < e->length)
         text_put(t, "...");
+}
+
+void suspect_value_json(struct text *t, struct tally *const tallies[TRAIT_COUNT], const struct suspect *found)
+{
+    const struct counted *e = count_get(&tallies[found->trait]->counts, found->entry);
+
+    text_json(t, e->text, count_kept(e));
 }
 
 /* Values of another trait among the suspect's messages. */
@@ -154,8 +161,8 @@ static struct mix mix_of(const struct suspects *s, const struct suspect *found, 
 /* An account that sends as itself: its address is not said twice. */
 static bool same_text(struct tally *const tallies[TRAIT_COUNT], const struct suspect *found, uint32_t sender)
 {
-    const struct counted *a = count_get(&tallies[found->trait]->values[0], found->entry);
-    const struct counted *b = count_get(&tallies[TRAIT_SENDER]->values[0], sender);
+    const struct counted *a = count_get(&tallies[found->trait]->counts, found->entry);
+    const struct counted *b = count_get(&tallies[TRAIT_SENDER]->counts, sender);
 
     return a->length == b->length && strncasecmp(a->text, b->text, count_kept(a)) == 0;
 }
@@ -175,7 +182,7 @@ static void put_mix(struct text *t, const struct suspects *s, struct tally *cons
 
     if (trait == found->trait)
         return;
-    mix = mix_of(s, found, trait, tallies[trait]->values[0].n);
+    mix = mix_of(s, found, trait, tallies[trait]->counts.n);
     if (trait == TRAIT_SENDER && mix.best && same_text(tallies, found, mix.best))
         return;
     if (mix.best_messages >= found->messages - found->messages / 10 && mix.best) {
@@ -245,7 +252,7 @@ static bool free_for(const struct selection *sel, enum lq_selector selector)
 bool suspect_command(struct text *t, const struct suspects *s, struct tally *const tallies[TRAIT_COUNT],
                      const struct suspect *found, const struct selection *sel)
 {
-    const struct counted *e = count_get(&tallies[found->trait]->values[0], found->entry);
+    const struct counted *e = count_get(&tallies[found->trait]->counts, found->entry);
     enum lq_selector selector = typed[found->trait].sel;
     struct text pattern = { 0 };
     bool fine;

@@ -39,6 +39,8 @@ bool suspect_find(const struct suspects *s, struct tally *const tallies[TRAIT_CO
 /* Append "81 % of the queue: account user7, from 203.0.113.9, began 13:04:49, 340/min". */
 void suspect_sentence(struct text *t, const struct suspects *s, struct tally *const tallies[TRAIT_COUNT],
                       const struct suspect *found);
+/* Append its value as JSON. */
+void suspect_value_json(struct text *t, struct tally *const tallies[TRAIT_COUNT], const struct suspect *found);
 /* Append the mqgrep command that selects exactly these messages; false when none can be typed. */
 bool suspect_command(struct text *t, const struct suspects *s, struct tally *const tallies[TRAIT_COUNT],
                      const struct suspect *found, const struct selection *sel);

@@ -7,6 +7,36 @@
 #include "opts.h"
 #include "report.h"
 
+/*
+ * Of several keys a group's text is made of a piece for each: a mark, the length of what is kept in four digits, and that. The
+ * digits are those from '0' to '?', which folding upper and lower case leaves alone.
+ */
+enum mark { MARK_ABSENT = '-', MARK_UNREAD = '?', MARK_WHOLE = '=', MARK_CUT = '<' };
+
+enum {
+    LENGTH_DIGITS = 4,
+    HASH_DIGITS = 16,
+    PIECE_MAX = 1 + LENGTH_DIGITS + COUNT_KEPT + HASH_DIGITS
+};
+
+/* One list of several values goes with the list of recipients, and no two others: which of one belongs to which of the other? */
+static int check_lists(struct tally *t, struct lq_error *err)
+{
+    const struct key *list = NULL;
+
+    for (size_t i = 0; i < t->n; i++) {
+        const struct key *k = &t->keys[i];
+
+        if (k->kind != KEY_LIST && !key_per_recipient(k))
+            continue;
+        if (list && !(key_per_recipient(list) && key_per_recipient(k)))
+            return opts_wrong(err, "%s and %s are both lists; take one of them", list->name, k->name);
+        list = k;
+    }
+    t->lists = list != NULL;
+    return LQ_OK;
+}
+
 int tally_parse(struct tally *t, const char *list, struct lq_error *err)
 {
     for (;;) {
@@ -21,12 +51,14 @@ int tally_parse(struct tally *t, const char *list, struct lq_error *err)
         for (size_t i = 0; i < t->n; i++)
             if (strcmp(t->keys[i].name, t->keys[t->n].name) == 0)
                 return opts_wrong(err, "%s is named twice", t->keys[i].name);
-        t->values[t->n].fold = key_folds(&t->keys[t->n]);
         t->n++;
         if (!list[n])
-            return LQ_OK;
+            break;
         list += n + 1;
     }
+    t->counts.fold = t->n > 1 || key_folds(&t->keys[0]);
+    t->counts.kept = t->n > 1 ? (uint32_t)t->n * PIECE_MAX : COUNT_KEPT;
+    return check_lists(t, err);
 }
 
 uint64_t tally_fields(const struct tally *t)
@@ -38,63 +70,118 @@ uint64_t tally_fields(const struct tally *t)
     return fields;
 }
 
-static uint32_t value_entry(struct tally *t, size_t i, const struct lq_record *r, size_t recipient, int64_t now)
+bool tally_needs_now(const struct tally *t)
+{
+    for (size_t i = 0; i < t->n; i++)
+        if (key_needs_now(&t->keys[i]))
+            return true;
+    return false;
+}
+
+/* --- several keys --- */
+
+static char *put_digits(char *p, uint64_t v, unsigned digits)
+{
+    for (unsigned i = digits; i-- > 0; v >>= 4)
+        p[i] = (char)('0' + (v & 15));
+    return p + digits;
+}
+
+static char *put_piece(char *p, const struct key_value *v)
+{
+    size_t kept = v->text.n < COUNT_KEPT ? v->text.n : COUNT_KEPT;
+
+    if (v->has != LQ_PRESENT) {
+        *p++ = v->has == LQ_UNREAD ? MARK_UNREAD : MARK_ABSENT;
+        return p;
+    }
+    *p++ = kept < v->text.n ? MARK_CUT : MARK_WHOLE;
+    p = put_digits(p, kept, LENGTH_DIGITS);
+    memcpy(p, v->text.p, kept);
+    p += kept;
+    return kept < v->text.n ? put_digits(p, count_hash(v->text.p, v->text.n, true), HASH_DIGITS) : p;
+}
+
+static struct group_value take_piece(const char **p)
+{
+    struct group_value v = { .unread = **p == MARK_UNREAD, .cut = **p == MARK_CUT };
+    bool present = v.cut || **p == MARK_WHOLE;
+    size_t n = 0;
+
+    ++*p;
+    if (!present)
+        return v;
+    for (int i = 0; i < LENGTH_DIGITS; i++)
+        n = n << 4 | (size_t)(*(*p)++ - '0');
+    v.text = (struct lq_str){ *p, n };
+    *p += n + (v.cut ? HASH_DIGITS : 0);
+    return v;
+}
+
+/* --- counting --- */
+
+static uint32_t single_entry(struct tally *t, const struct lq_record *r, size_t which, int64_t now)
 {
     struct key_value v;
 
-    key_value(&t->keys[i], r, recipient, now, &v);
+    key_value(&t->keys[0], r, which, now, &v);
     if (v.has != LQ_PRESENT)
         return v.has == LQ_UNREAD ? COUNT_UNREAD : COUNT_ABSENT;
-    return count_key(&t->values[i], v.text.p, v.text.n);
+    return count_key(&t->counts, v.text.p, v.text.n);
 }
 
-static uint32_t add_one(struct tally *t, const struct lq_record *r, size_t recipient, int64_t now,
-                        const struct sighting *s)
+static uint32_t tuple_entry(struct tally *t, const struct lq_record *r, size_t which, int64_t now)
 {
-    uint32_t entries[TALLY_KEYS_MAX];
+    char tuple[TALLY_KEYS_MAX * PIECE_MAX], *p = tuple;
+    struct key_value v;
 
-    for (size_t i = 0; i < t->n; i++)
-        entries[i] = value_entry(t, i, r, recipient, now);
-    if (t->n == 1)
-        count_add(&t->values[0], entries[0], s);
-    else
-        count_add(&t->groups, count_key(&t->groups, (const char *)entries, t->n * sizeof(entries[0])), s);
-    return entries[0];
+    for (size_t i = 0; i < t->n; i++) {
+        key_value(&t->keys[i], r, which, now, &v);
+        p = put_piece(p, &v);
+    }
+    return count_key(&t->counts, tuple, (size_t)(p - tuple));
 }
 
 uint32_t tally_add(struct tally *t, const struct lq_record *r, int64_t now, const struct sighting *s)
 {
-    size_t recipients = 1;
+    size_t values = 1;
     uint32_t entry = COUNT_ABSENT;
 
-    for (size_t i = 0; i < t->n; i++)
-        if (key_per_recipient(&t->keys[i]))
-            lq_record_recipients(r, LQ_RECIPIENTS, &recipients);
-    if (recipients == 0)
-        recipients = 1;     /* none left: a group of its own */
-    for (size_t i = 0; i < recipients; i++)
-        entry = add_one(t, r, i, now, s);
+    for (size_t i = 0; i < t->n && t->lists; i++) {
+        size_t n = key_values(&t->keys[i], r);
+
+        values = n > values ? n : values;
+    }
+    for (size_t i = 0; i < values; i++) {
+        entry = t->n == 1 ? single_entry(t, r, i, now) : tuple_entry(t, r, i, now);
+        count_add(&t->counts, entry, s);
+    }
     return entry;
 }
 
 struct group tally_group(const struct tally *t, uint32_t number)
 {
-    static const struct counted none;
-    struct group g = { .sums = count_get(t->n == 1 ? &t->values[0] : &t->groups, number) };
-    uint32_t entries[TALLY_KEYS_MAX] = { number };
+    const struct counted *e = count_get(&t->counts, number);
+    struct group g = { .sums = e, .columns = count_columns(&t->counts, number) };
+    const char *p = e->text;
 
-    if (t->n > 1)
-        memcpy(entries, g.sums->text, t->n * sizeof(entries[0]));
-    for (size_t i = 0; i < t->n; i++) {
-        g.unread[i] = entries[i] == COUNT_UNREAD;
-        /* A dictionary without any value has no entries at all, not even the two. */
-        g.value[i] = t->values[i].n > 0 ? count_get(&t->values[i], entries[i]) : &none;
+    if (t->n == 1) {
+        g.value[0] = (struct group_value){ .unread = number == COUNT_UNREAD };
+        if (e->text) {
+            g.value[0].text = (struct lq_str){ e->text, count_kept(e) };
+            g.value[0].cut = count_cut(e);
+        }
+        return g;
     }
+    for (size_t i = 0; i < t->n; i++)
+        g.value[i] = take_piece(&p);
     return g;
 }
 
+/* --- order --- */
+
 struct ranked {
-    int64_t value;
+    double value;
     bool has;
     size_t place;
     uint32_t number;
@@ -111,45 +198,68 @@ static int compare(const void *pa, const void *pb)
     return (a->place > b->place) - (a->place < b->place);
 }
 
-/* Ages and hours in their own order; what has none comes last. */
-static void by_value(const struct tally *t, uint32_t *list, size_t n)
+/* What decides, the smallest first; false: it has none and comes last. */
+static bool rank_of(const struct tally *t, enum tally_order order, uint32_t number, double *out)
 {
-    struct ranked *ranks = calloc(n + 1, sizeof(*ranks));
+    struct group g = tally_group(t, number);
+    struct lq_str s = g.value[0].text;
+    char digits[32] = "";
 
-    if (!ranks)
-        report_no_memory();
-    for (size_t i = 0; i < n; i++) {
-        const struct counted *v = tally_group(t, list[i]).value[0];
-        char digits[32] = "";
-
-        if (v->text)
-            memcpy(digits, v->text, count_kept(v) < sizeof(digits) ? count_kept(v) : sizeof(digits) - 1);
-        ranks[i] = (struct ranked){ strtoll(digits, NULL, 10), v->text != NULL, i, list[i] };
+    switch (order) {
+    case TALLY_BY_BYTES:
+        *out = -(double)g.sums->bytes;
+        return true;
+    case TALLY_BY_RATE:
+        if (!tally_rate(g.sums, out))
+            return false;
+        *out = -*out;
+        return true;
+    case TALLY_OLDEST:
+        *out = g.sums->first;
+        return g.sums->first != 0;
+    case TALLY_NEWEST:
+        *out = -(double)g.sums->last;
+        return g.sums->last != 0;
+    case TALLY_BY_VALUE:
+        if (s.p)
+            memcpy(digits, s.p, s.n < sizeof(digits) ? s.n : sizeof(digits) - 1);
+        *out = (double)strtoll(digits, NULL, 10);
+        return s.p != NULL;
+    default:
+        *out = 0;
+        return true;
     }
-    qsort(ranks, n, sizeof(*ranks), compare);
-    for (size_t i = 0; i < n; i++)
-        list[i] = ranks[i].number;
-    free(ranks);
 }
 
-/*
- * Several keys: entry numbers say which value was seen first, so groups of equal size are in the order of
- * the queue; of one key they are in the order of the text.
- */
+uint32_t *tally_in_order(const struct tally *t, enum tally_order order, size_t *n)
+{
+    uint32_t *list = count_sorted(&t->counts, n);
+    struct ranked *ranks;
+
+    if (order == TALLY_BY_COUNT)
+        return list;
+    ranks = calloc(*n + 1, sizeof(*ranks));
+    if (!ranks)
+        report_no_memory();
+    for (size_t i = 0; i < *n; i++) {
+        ranks[i] = (struct ranked){ .place = i, .number = list[i] };
+        ranks[i].has = rank_of(t, order, list[i], &ranks[i].value);
+    }
+    qsort(ranks, *n, sizeof(*ranks), compare);
+    for (size_t i = 0; i < *n; i++)
+        list[i] = ranks[i].number;
+    free(ranks);
+    return list;
+}
+
 uint32_t *tally_sorted(const struct tally *t, size_t *n)
 {
-    uint32_t *list = count_sorted(t->n == 1 ? &t->values[0] : &t->groups, n);
-
-    if (key_has_order(&t->keys[0]))
-        by_value(t, list, *n);
-    return list;
+    return tally_in_order(t, key_has_order(&t->keys[0]) ? TALLY_BY_VALUE : TALLY_BY_COUNT, n);
 }
 
 void tally_done(struct tally *t)
 {
-    for (size_t i = 0; i < t->n; i++)
-        count_done(&t->values[i]);
-    count_done(&t->groups);
+    count_done(&t->counts);
     t->n = 0;
 }
 

@@ -177,7 +177,7 @@ END_TEST
 
 static void see(struct counter *c, const char *text, uint32_t message, uint32_t when, uint64_t bytes)
 {
-    count_add(c, count_key(c, text, strlen(text)), &(struct sighting){ message, when, bytes });
+    count_add(c, count_key(c, text, strlen(text)), &(struct sighting){ .message = message, .time = when, .bytes = bytes });
 }
 
 START_TEST(counts)
