@@ -9,6 +9,12 @@
 
 /* --- damage --- */
 
+/* The field is not in a record that came from elsewhere, and nothing says that it has no value. */
+static bool lacks(const struct lq_record *r, enum lq_field f)
+{
+    return r->foreign.is && r->foreign.unknown & ~r->foreign.given & LQ_FIELD_BIT(f);
+}
+
 /* A message that is being received is not damaged, however it looks. */
 static enum tri match_damaged(const struct operand *o, const struct lq_record *r, struct filter_state *state, unsigned *need)
 {
@@ -20,6 +26,8 @@ static enum tri match_damaged(const struct operand *o, const struct lq_record *r
         *need |= sections & ~r->have;
         return TRI_UNKNOWN;
     }
+    if (lacks(r, LQ_PROBLEMS) || (r->problems.n > 0 && r->foreign.partial && lacks(r, LQ_STATE)))
+        return TRI_UNKNOWN;
     return tri_from(r->problems.n > 0 && r->state != STATE_RECEIVING);
 }
 
@@ -81,7 +89,8 @@ static enum tri match_id(const struct operand *o, const struct lq_record *r, str
     struct lq_str id = r->value[LQ_QUEUE_ID].text;
 
     (void)state;
-    (void)need;
+    if (!record_is_set(r, LQ_QUEUE_ID))
+        return filter_absent(r, LQ_QUEUE_ID, need);
     return tri_from(operand_has_id(o, id.p, id.n));
 }
 

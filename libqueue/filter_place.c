@@ -492,6 +492,8 @@ enum tri filter_absent(const struct lq_record *r, enum lq_field f, unsigned *nee
 {
     unsigned sections = field_table[f].sections;
 
+    if (r->foreign.is)
+        return r->foreign.unknown >> f & 1 ? TRI_UNKNOWN : TRI_NO;
     if ((r->have & sections) != sections) {
         *need |= sections & ~r->have;
         return TRI_UNKNOWN;
@@ -715,6 +717,8 @@ static enum tri list_more(const struct operand *o, const struct lq_record *r, en
 {
     unsigned sections = f == LQ_FLAGS && o->set && !o->all ? o->set : field_table[f].sections;
 
+    if (r->foreign.is && !(r->foreign.given >> f & 1 && f == LQ_PROBLEMS))
+        return filter_absent(r, f, need);
     if ((r->have & sections) != sections) {
         *need |= sections & ~r->have;
         return TRI_UNKNOWN;

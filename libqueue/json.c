@@ -129,15 +129,23 @@ void json_number(struct buf *b, const char *name, int64_t v)
     buf_printf(b, "%lld", (long long)v);
 }
 
+/* The texts of a recipient or a hop. */
+static void add_members(struct buf *b, const struct text_member *m, const void *item)
+{
+    for (; m->name; m++) {
+        struct lq_str s;
+
+        memcpy(&s, (const char *)item + m->at, sizeof(s));
+        add_text(b, m->name, s);
+    }
+}
+
 static void add_recipients(struct buf *b, const struct lq_recipient *items, size_t n)
 {
     buf_add_char(b, '[');
     for (size_t i = 0; i < n; i++) {
         buf_add_str(b, i > 0 ? ",{" : "{");
-        add_text(b, "address", items[i].address);
-        add_text(b, "delay_reason", items[i].delay_reason);
-        add_text(b, "dsn_code", items[i].dsn_code);
-        add_text(b, "orig_address", items[i].orig_address);
+        add_members(b, recipient_members, &items[i]);
         buf_add_char(b, '}');
     }
     buf_add_char(b, ']');
@@ -148,12 +156,7 @@ static void add_hops(struct buf *b, const struct lq_hop *hops, size_t n)
     buf_add_char(b, '[');
     for (size_t i = 0; i < n; i++) {
         buf_add_str(b, i > 0 ? ",{" : "{");
-        add_text(b, "by", hops[i].by);
-        add_text(b, "from", hops[i].from);
-        add_text(b, "helo", hops[i].helo);
-        add_text(b, "address", hops[i].address);
-        add_text(b, "with", hops[i].with);
-        add_text(b, "id", hops[i].id);
+        add_members(b, hop_members, &hops[i]);
         if (hops[i].time != 0) {
             add_key(b, "time");
             buf_printf(b, "%lld", (long long)hops[i].time);
@@ -228,6 +231,34 @@ static void add_field(struct buf *b, const struct lq_record *r, enum lq_field f)
     }
 }
 
+/* True for a list that may have more elements than are known, and for any field that could not be read. */
+static bool is_unread(const struct lq_record *r, enum lq_field f)
+{
+    enum lq_type type = field_table[f].type;
+
+    if (r->foreign.is)
+        return r->foreign.unread >> f & 1;
+    /* Of problems and files there are as many as were found. */
+    if (f == LQ_FLAGS || type == LQ_TYPE_RECIPIENTS || type == LQ_TYPE_HOPS)
+        return r->broken & field_table[f].sections;
+    return lq_record_has(r, f) == LQ_UNREAD;
+}
+
+/* Names of what could not be read, so that a reader need not take it for absent. */
+static void add_unread(struct buf *b, const struct lq_record *r, uint64_t fields)
+{
+    bool any = false;
+
+    for (unsigned f = 0; f < LQ_RECIPIENT; f++) {
+        if (!(fields >> f & 1) || !is_unread(r, (enum lq_field)f))
+            continue;
+        buf_printf(b, any ? ",\"%s\"" : ",\"unread\":[\"%s\"", field_table[f].name);
+        any = true;
+    }
+    if (any)
+        buf_add_char(b, ']');
+}
+
 int lq_record_json(const struct lq_record *r, uint64_t fields, struct lq_str *out, struct lq_error *err)
 {
     /* The text is a cache inside the record, which the caller sees as constant. */
@@ -235,9 +266,12 @@ int lq_record_json(const struct lq_record *r, uint64_t fields, struct lq_str *ou
 
     b->n = 0;
     buf_add_str(b, "{\"schema\":\"mqtools.record/1\"");
+    if (r->foreign.partial || (fields & LQ_FIELDS_ALL) != LQ_FIELDS_ALL)
+        buf_add_str(b, ",\"partial\":true");
     for (unsigned f = 0; f < LQ_FIELD_COUNT && !b->failed; f++)
         if (fields >> f & 1)
             add_field(b, r, (enum lq_field)f);
+    add_unread(b, r, fields);
     buf_add(b, "}", sizeof("}"));
     if (b->failed)
         return error_memory(err);

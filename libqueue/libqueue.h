@@ -276,7 +276,7 @@ LQ_API uint64_t lq_record_recipient_count(const struct lq_record *r, enum lq_fie
 LQ_API const struct lq_hop *lq_record_hops(const struct lq_record *r, size_t *n);
 /**
  * The record as one JSON object (schema mqtools.record/1), without newline, of the given fields that are
- * present. The text belongs to the record and lives until the next call on this record or until it dies.
+ * present. "partial" says that they are fewer than LQ_FIELDS_ALL, "unread" names those that could not be read. The text belongs to the record and lives until the next call on this record or until it dies.
  * LQ_OK, LQ_ENOMEM.
  */
 LQ_API int lq_record_json(const struct lq_record *r, uint64_t fields, struct lq_str *out, struct lq_error *err);

@@ -70,6 +70,21 @@ const char *const flag_names[FLAG_COUNT] = {
     [FLAG_PARTIAL] = "partly-delivered", [FLAG_REDIRECTED] = "redirected", [FLAG_FILTERED] = "content-filter",
 };
 
+const struct text_member recipient_members[] = {
+    { "address", offsetof(struct lq_recipient, address) },
+    { "delay_reason", offsetof(struct lq_recipient, delay_reason) },
+    { "dsn_code", offsetof(struct lq_recipient, dsn_code) },
+    { "orig_address", offsetof(struct lq_recipient, orig_address) },
+    { NULL, 0 }
+};
+
+const struct text_member hop_members[] = {
+    { "by", offsetof(struct lq_hop, by) },           { "from", offsetof(struct lq_hop, from) },
+    { "helo", offsetof(struct lq_hop, helo) },       { "address", offsetof(struct lq_hop, address) },
+    { "with", offsetof(struct lq_hop, with) },       { "id", offsetof(struct lq_hop, id) },
+    { NULL, 0 }
+};
+
 /* An emptied list; the memory of an ordinary one is kept. */
 static struct rcpt_list emptied(struct rcpt_list list)
 {
@@ -374,6 +389,8 @@ enum lq_presence lq_record_has(const struct lq_record *r, enum lq_field f)
 
     if (f >= LQ_FIELD_COUNT)
         return LQ_ABSENT;
+    if (r->foreign.is)
+        return r->foreign.given >> f & 1 ? LQ_PRESENT : r->foreign.unknown >> f & 1 ? LQ_UNREAD : LQ_ABSENT;
     sections = field_table[f].sections;
     switch (field_table[f].type) {
     case LQ_TYPE_TEXT:

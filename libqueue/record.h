@@ -63,6 +63,22 @@ enum {
     RECORD_LARGE = 1 << 20              /* beyond this a message is parsed alone */
 };
 
+/* A text inside a recipient or a hop, by the key that JSON gives it. */
+struct text_member {
+    const char *name;           /* NULL: the last one */
+    size_t at;                  /* offset of its struct lq_str */
+};
+extern const struct text_member recipient_members[], hop_members[];
+
+/* What a record that was read from JSON says of itself, where `is` is set; sections mean nothing there. */
+struct foreign {
+    bool is;
+    bool partial;               /* it holds only the fields that were asked for */
+    uint64_t given;             /* LQ_FIELD_BIT of what it has */
+    uint64_t unread;            /* of what whoever made it could not read */
+    uint64_t unknown;           /* of what may have a value, or more elements, that is not here */
+};
+
 struct rcpt_list {
     struct lq_recipient *items; /* on the heap, not in the arena: it grows by realloc without leaving copies behind */
     size_t n, cap;
@@ -98,6 +114,7 @@ struct lq_record {
     uint64_t cut;               /* of texts that are only the beginning of what is stored */
     unsigned have;              /* sections that were read, well or badly */
     unsigned broken;            /* sections of which some could not be read or understood: absent there means unknown */
+    struct foreign foreign;
     union {
         struct lq_str text;
         int64_t number;

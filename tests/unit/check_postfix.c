@@ -115,17 +115,23 @@ static void parse_log(struct parsed *t, unsigned which, const char *text, time_t
         close(fd);
 }
 
-/* The record's JSON between the schema and the last brace, in a static buffer. */
+/* The members of the record's JSON that were asked for, in a static buffer; what it says of itself is another test's. */
 static const char *shown(struct parsed *t, uint64_t fields)
 {
+    static const char schema[] = "{\"schema\":\"mqtools.record/1\"", partial[] = ",\"partial\":true";
     static char text[1 << 16];
     struct lq_str json;
-    const char *at;
+    char *end;
 
     ck_assert_int_eq(lq_record_json(&t->rec, fields, &json, NULL), LQ_OK);
-    at = memchr(json.p, ',', json.n);
-    snprintf(text, sizeof(text), "%.*s", at ? (int)(json.p + json.n - at) - 2 : 0, at ? at + 1 : "");
-    return text;
+    ck_assert(strncmp(json.p, schema, strlen(schema)) == 0);
+    json.p += strlen(schema);
+    json.p += strncmp(json.p, partial, strlen(partial)) == 0 ? strlen(partial) : 0;
+    snprintf(text, sizeof(text), "%s", json.p);
+    end = strstr(text, ",\"unread\":[");
+    end = end ? end : strrchr(text, '}');
+    *end = '\0';
+    return *text ? text + 1 : text;
 }
 
 /* --- one file, one record --- */
