@@ -256,6 +256,7 @@ static void block_hops(struct text *t, const struct lq_record *r)
         block_part(t, " [", hops[i].address, "]");
         block_part(t, " with ", hops[i].with, "");
         block_part(t, " id ", hops[i].id, "");
+        block_part(t, ", ", hops[i].trust, "");
         if (hops[i].time) {
             text_char(t, ' ');
             text_time(t, hops[i].time);
@@ -279,6 +280,28 @@ static void block_number(struct text *t, enum lq_field f, int64_t v, int64_t now
         text_put(t, ")");
     }
     text_char(t, '\n');
+}
+
+static bool has_word(struct lq_str list, const char *word)
+{
+    size_t n = strlen(word);
+
+    for (size_t i = 0; i + n <= list.n; i++)
+        if (memcmp(list.p + i, word, n) == 0 && (i == 0 || list.p[i - 1] == ',') && (i + n == list.n || list.p[i + n] == ','))
+            return true;
+    return false;
+}
+
+/* What people should know of a value. */
+static const char *remark(enum lq_field f, struct lq_str s)
+{
+    if (f == LQ_ORIGIN_SOURCE && has_word(s, "inside"))
+        return "  (inside the trusted networks: a proxy, NAT, relay or workstation of our own)";
+    if (f == LQ_ORIGIN_SOURCE && has_word(s, "private"))
+        return "  (a private address: a NAT, container or LAN of our own)";
+    if (f == LQ_ORIGIN_TRUST && has_word(s, "claimed"))
+        return "  (no host that we trust wrote it: whoever sent the message may have invented it)";
+    return "";
 }
 
 void column_block(struct text *t, const struct lq_record *r, enum lq_field f, int64_t now)
@@ -310,6 +333,7 @@ void column_block(struct text *t, const struct lq_record *r, enum lq_field f, in
         s = lq_record_text(r, f);
         if (s.n == 0 && f == LQ_SENDER)
             text_put(t, "<>");
-        block_part(t, "", s, "\n");
+        block_part(t, "", s, remark(f, s));
+        text_char(t, '\n');
     }
 }

@@ -48,6 +48,18 @@ static int set_ids(const struct opt *o, void *target, const char *value, struct 
     return ids_read(target, value, err);
 }
 
+static int set_trust(const struct opt *o, void *target, const char *value, struct lq_error *err)
+{
+    struct selection *s = target;
+
+    int rc;
+
+    if (!s->trust && lq_trust_new(&s->trust, err) < 0)
+        report_no_memory();
+    rc = lq_trust_add(s->trust, value, err);
+    return rc < 0 ? rc : set_word(o, &s->trusted, value, err);
+}
+
 static int set_now(const struct opt *o, void *target, const char *value, struct lq_error *err)
 {
     struct selection *s = target;
@@ -70,6 +82,8 @@ const struct opt select_options[] = {
     { "recipient", 'r', "PAT", "any recipient that is still to be delivered to", PICK(LQ_SEL_RECIPIENT) },
     { "rcpt-all", 0, "PAT", "all of them", PICK(LQ_SEL_RECIPIENT_ALL) },
     { "client", 'p', "NET", "address of the SMTP client: IP, CIDR, range, comma list", PICK(LQ_SEL_CLIENT) },
+    { "origin", 0, "NET", "address where it entered our networks, see mqtools-record(5)", PICK(LQ_SEL_ORIGIN) },
+    { "trust", 0, "NET", "networks whose Received fields are believed", .set = set_trust },
     { "user", 'u', "PAT", "authenticated account or local login", PICK(LQ_SEL_USER) },
     { "subject", 'S', "PAT", "decoded subject", PICK(LQ_SEL_SUBJECT) },
     { "helo", 0, "PAT", "name that the client gave", PICK(LQ_SEL_HELO) },
@@ -171,6 +185,7 @@ static void add_queue(struct selection *s, struct lq_queue *queue, bool lent)
 
     if (!queues)
         report_no_memory();
+    lq_queue_trust(queue, s->trust);
     s->queues = queues;
     queues[s->queue_count++] = (struct taken){ .queue = queue, .lent = lent };
 }
@@ -312,9 +327,12 @@ void select_lend(struct selection *s, struct lq_queue *queue)
 
 void select_close(struct selection *s)
 {
-    for (size_t i = 0; i < s->queue_count; i++)
-        if (!s->queues[i].lent)
+    for (size_t i = 0; i < s->queue_count; i++) {
+        if (s->queues[i].lent)
+            lq_queue_trust(s->queues[i].queue, NULL);
+        else
             lq_queue_close(s->queues[i].queue);
+    }
     free(s->queues);
     s->queues = NULL;
     s->queue_count = 0;
@@ -338,9 +356,11 @@ void select_end(struct selection *s)
 {
     select_close(s);
     lq_filter_free(s->filter);
+    lq_trust_free(s->trust);
     free(s->picks);
     free(s->spools.items);
     free(s->mtas.items);
+    free(s->trusted.items);
     ids_done(&s->ids);
     *s = (struct selection){ 0 };
 }
@@ -616,6 +636,10 @@ bool select_command(const struct selection *s, const char *command, struct text 
     for (size_t i = 0; i < s->mtas.n && fine; i++) {
         text_put(t, " --mta");
         fine = put_value(t, s->mtas.items[i]);
+    }
+    for (size_t i = 0; i < s->trusted.n && fine; i++) {
+        text_put(t, " --trust");
+        fine = put_value(t, s->trusted.items[i]);
     }
     for (size_t i = 0; i < s->pick_count && fine; i++) {
         const struct pick *p = &s->picks[i];

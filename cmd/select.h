@@ -40,6 +40,8 @@ struct selection {
     bool inverted;              /* of the whole selection, ids included */
     struct word_list spools, mtas;
     const char *host;
+    struct lq_trust *trust;     /* NULL: the default */
+    struct word_list trusted;   /* what it is made of */
     unsigned long threads;
     bool fixed_now;
     int64_t now;

@@ -54,6 +54,7 @@ struct spool {
     int fd;
     const char *host;           /* NULL: not known */
     bool live;
+    const struct trust *trust;  /* the queue's: whose Received fields are believed */
     int64_t clock;              /* now, for "a day old" questions; set when the scan begins */
     struct spool_dir *dirs;
     size_t dir_count, dir_cap;

@@ -3,6 +3,7 @@
 #define ENGINE_H
 
 #include "backend.h"
+#include "origin.h"
 #include "pattern.h"
 
 struct lq_queue {
@@ -15,6 +16,8 @@ struct lq_queue {
     char *origin;               /* what records say as their spool: of a case, where its messages came from. NULL: root */
     struct lq_case *in_case;    /* the case whose data/<n>-<mta> this is, and n; NULL: a spool */
     size_t case_spool;
+    struct trust trust;
+    bool trust_learnt;          /* what this host knows of itself was asked */
 };
 
 /* --- queue.c --- */
@@ -24,6 +27,9 @@ const struct lq_backend *queue_recognise(int fd);
 const struct lq_backend *queue_backend(const char *mta);
 /* A queue over an open directory, which becomes the queue's own; host and origin may be NULL. NULL without memory: fd stays the caller's. */
 struct lq_queue *queue_over(const struct lq_backend *backend, int fd, const char *root, const char *host, const char *origin);
+
+/* Before origins are asked of a live queue: this host's own addresses, and the networks of its mail server. Once; asks a program. */
+void queue_learn_trust(struct lq_queue *q);
 
 /* --- listing.c: every name once, sorted; troubles; locks --- */
 

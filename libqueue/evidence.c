@@ -148,7 +148,10 @@ int evidence_queue(struct evidence *e, struct lq_queue *q, size_t spool, bool re
     struct lq_record rec = { 0 };
     struct reading rd;
     struct spool sp;
-    int rc = listing_begin(&sp, q, fields_sections(want), NULL, err);
+    int rc;
+
+    queue_learn_trust(q);
+    rc = listing_begin(&sp, q, fields_sections(want), NULL, err);
 
     if (rc != LQ_OK)
         return rc;

@@ -34,7 +34,7 @@ enum part {
     PART_AGE,           /* a time, counted from now */
     PART_COUNT,         /* of recipients */
     PART_REASON, PART_CODE, PART_ORIG,                  /* of a recipient */
-    PART_BY, PART_FROM, PART_HELO, PART_ADDRESS, PART_WITH, PART_ID, PART_TIME     /* of a hop */
+    PART_BY, PART_FROM, PART_HELO, PART_ADDRESS, PART_WITH, PART_ID, PART_TRUST, PART_TIME     /* of a hop */
 };
 
 struct words {

@@ -158,6 +158,7 @@ const struct selector selectors[LQ_SEL_COUNT] = {
     [LQ_SEL_RECIPIENT]     = { "-r", FITS("recipients.address") },
     [LQ_SEL_RECIPIENT_ALL] = { "--rcpt-all", FITS("recipients.address"), .all = true },
     [LQ_SEL_CLIENT]        = { "-p", NETS("client_address") },
+    [LQ_SEL_ORIGIN]        = { "--origin", NETS("origin_address") },
     [LQ_SEL_USER]          = { "-u", FITS("user") },
     [LQ_SEL_SUBJECT]       = { "-S", FITS("subject") },
     [LQ_SEL_HELO]          = { "--helo", FITS("helo_name") },

@@ -68,6 +68,7 @@ static const struct {
     { "address", LQ_TYPE_HOPS, PART_ADDRESS, KIND_IP },
     { "with", LQ_TYPE_HOPS, PART_WITH, KIND_TEXT },
     { "id", LQ_TYPE_HOPS, PART_ID, KIND_NAME },
+    { "trust", LQ_TYPE_HOPS, PART_TRUST, KIND_TEXT },
     { "time", LQ_TYPE_HOPS, PART_TIME, KIND_TIME },
 };
 
@@ -641,9 +642,9 @@ static size_t list_count(const struct lq_record *r, enum lq_field f)
 
 static struct lq_str hop_part(const struct lq_hop *h, enum part part)
 {
-    const struct lq_str texts[] = { h->by, h->from, h->helo, h->address, h->with, h->id };
+    const struct lq_str texts[] = { h->by, h->from, h->helo, h->address, h->with, h->id, h->trust };
 
-    return part >= PART_BY && part <= PART_ID ? texts[part - PART_BY] : (struct lq_str){ "", 0 };
+    return part >= PART_BY && part <= PART_TRUST ? texts[part - PART_BY] : (struct lq_str){ "", 0 };
 }
 
 static struct lq_str rcpt_part(const struct lq_recipient *rcpt, enum part part)

@@ -5,6 +5,7 @@
 #ifndef HEADER_H
 #define HEADER_H
 
+#include "addr.h"
 #include "record.h"
 
 struct header {
@@ -36,6 +37,14 @@ void header_decode(struct bytes unfolded, struct buf *out);
  * 0 }. Nested comments are walked without recursion.
  */
 void header_received(struct lq_record *r, struct bytes value, struct lq_hop *hop);
+/* What tells of a Received value where the message came from: views into it. */
+struct hop {
+    struct bytes id, user;      /* user: the account that a comment names */
+    struct ip ip;
+    bool has_ip;
+};
+/* The same reading as header_received(), without a record. */
+void header_hop(struct bytes value, struct hop *hop);
 /*
  * RFC 5322 date-time ("Mon, 9 Mar 2026 14:25:36 +0100 (CET)", day of week and seconds optional, obsolete zones) to epoch
  * seconds.

@@ -161,6 +161,7 @@ static void add_hops(struct buf *b, const struct lq_hop *hops, size_t n)
             add_key(b, "time");
             buf_printf(b, "%lld", (long long)hops[i].time);
         }
+        add_text(b, "trust", hops[i].trust);
         buf_add_char(b, '}');
     }
     buf_add_char(b, ']');

@@ -77,9 +77,12 @@ enum lq_field {
     LQ_ATTEMPTS, LQ_LAST_ATTEMPT, LQ_NEXT_ATTEMPT, LQ_FORCED_EXPIRE, LQ_BOUNCE_REASON,
     LQ_HOLD_REASON, LQ_REASON, LQ_REASON_CLASS,
     LQ_SUBJECT, LQ_FROM, LQ_TO, LQ_MESSAGE_ID, LQ_DATE, LQ_RECEIVED,
+    LQ_ORIGIN_ADDRESS, LQ_ORIGIN_USER, LQ_ORIGIN_SCRIPT, LQ_ORIGIN_SOURCE, LQ_ORIGIN_TRUST,
     LQ_FLAGS, LQ_IDENTITY, LQ_PROBLEMS, LQ_FILES,
     /* Not a column of the record: the addresses of `recipients` alone, cheaper than the whole list. */
     LQ_RECIPIENT,
+    /* Only for selecting: a header field of any name, and the text of the body. Records never hold them. */
+    LQ_HEADER, LQ_BODY,
     LQ_FIELD_COUNT
 };
 
@@ -115,6 +118,7 @@ struct lq_recipient {
 struct lq_hop {
     struct lq_str by, from, helo, address, with, id;
     int64_t time;               /* epoch seconds */
+    struct lq_str trust;        /* "observed": a host that we believe wrote it; "claimed" */
 };
 
 struct lq_queue;
@@ -122,6 +126,7 @@ struct lq_filter;
 struct lq_scan;
 struct lq_record;
 struct lq_spools;
+struct lq_trust;
 struct lq_set;
 struct lq_job;
 struct lq_vault;
@@ -181,13 +186,25 @@ LQ_API bool lq_queue_live(const struct lq_queue *q);
  * a file came into one of its directories or left it, as the last scan saw them (without a scan, this lists the queue).
  */
 LQ_API int64_t lq_queue_now(struct lq_queue *q);
+/**
+ * Networks whose hosts are believed when their Received fields say where a message came from; for the origin fields and the trust of received
+ * hops. lq_trust_add() takes an address, network, range or comma list. LQ_OK; LQ_EINVAL with a sentence (t is then as it was); LQ_ENOMEM.
+ */
+LQ_API int lq_trust_new(struct lq_trust **out, struct lq_error *err);
+LQ_API int lq_trust_add(struct lq_trust *t, const char *networks, struct lq_error *err);
+LQ_API void lq_trust_free(struct lq_trust *t);
+/**
+ * Believe these networks instead of those that the mail server's own settings name (Postfix's mynetworks, of a live queue). Loopback and, for a live
+ * queue, this host's own addresses are believed in any case. t must outlive the queue and is not changed meanwhile; NULL: the default.
+ */
+LQ_API void lq_queue_trust(struct lq_queue *q, const struct lq_trust *t);
 LQ_API void lq_queue_close(struct lq_queue *q);
 
 /* ---- selecting --------------------------------------------------------------------------------- */
 
 /* What a filter can ask; the arguments are texts as in mqselect(7). */
 enum lq_selector {
-    LQ_SEL_SENDER, LQ_SEL_RECIPIENT, LQ_SEL_RECIPIENT_ALL, LQ_SEL_CLIENT, LQ_SEL_USER, LQ_SEL_SUBJECT,
+    LQ_SEL_SENDER, LQ_SEL_RECIPIENT, LQ_SEL_RECIPIENT_ALL, LQ_SEL_CLIENT, LQ_SEL_ORIGIN, LQ_SEL_USER, LQ_SEL_SUBJECT,
     LQ_SEL_HELO, LQ_SEL_CLIENT_NAME, LQ_SEL_PROTOCOL, LQ_SEL_REASON, LQ_SEL_CLASS,
     LQ_SEL_SIZE, LQ_SEL_YOUNGER, LQ_SEL_OLDER, LQ_SEL_SINCE, LQ_SEL_UNTIL,
     LQ_SEL_RCPTS, LQ_SEL_ATTEMPTS,

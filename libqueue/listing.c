@@ -586,6 +586,7 @@ static int begin(struct spool *sp, struct lq_queue *q, unsigned sections, const 
     sp->fd = q->fd;
     sp->host = q->host;
     sp->live = q->live;
+    sp->trust = &q->trust;
     sp->clock = time(NULL);
     sp->listing = calloc(1, sizeof(*sp->listing));
     if (!sp->listing)

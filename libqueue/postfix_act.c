@@ -67,7 +67,7 @@ static void note_settings(struct postfix_spool *own, const struct setting *s)
                           settings_duration(s[BOUNCE_LIFE].value, A_DAY, &own->settings.bounce_lifetime);
     own->settings.depth = depth < POSTFIX_DEPTH_MAX ? (unsigned)depth : POSTFIX_DEPTH_MAX;
     own->settings.long_ids = strcasecmp(s[LONG_IDS].value, "yes") == 0;
-    snprintf(own->settings.hashed, sizeof(own->settings.hashed), "%s", s[HASH_NAMES].value);
+    snprintf(own->settings.hashed, sizeof(own->settings.hashed), "%.*s", (int)sizeof(own->settings.hashed) - 1, s[HASH_NAMES].value);
 }
 
 /* Ask postconf, once; NULL where it does not answer for this spool: a copy, or Postfix is not installed. */

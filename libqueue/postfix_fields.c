@@ -10,6 +10,7 @@
 
 #include "addr.h"
 #include "header.h"
+#include "origin.h"
 #include "postfix.h"
 
 /* What Postfix's own Received line tells. */
@@ -35,7 +36,7 @@ static unsigned attrs_wanted(uint64_t want)
 const uint64_t postfix_header_mask =
     LQ_FIELD_BIT(LQ_SUBJECT) | LQ_FIELD_BIT(LQ_FROM) | LQ_FIELD_BIT(LQ_TO) | LQ_FIELD_BIT(LQ_MESSAGE_ID) |
     LQ_FIELD_BIT(LQ_DATE) | LQ_FIELD_BIT(LQ_RECEIVED) | LQ_FIELD_BIT(LQ_PROTOCOL_NAME) | LQ_FIELD_BIT(LQ_LOCAL_UID) |
-    LQ_FIELD_BIT(LQ_FLAGS) | LQ_FIELD_BIT(LQ_STATE) | LQ_FIELD_BIT(LQ_PROBLEMS);
+    LQ_FIELD_BIT(LQ_FLAGS) | LQ_FIELD_BIT(LQ_STATE) | LQ_FIELD_BIT(LQ_PROBLEMS) | LQ_FIELD_BIT(LQ_HEADER) | ORIGIN_FIELDS;
 
 /* --- a queue file --- */
 

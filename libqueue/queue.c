@@ -14,6 +14,7 @@
 
 #include "addr.h"
 #include "engine.h"
+#include "settings.h"
 #include "units.h"
 
 const char *lq_version(void)
@@ -121,7 +122,7 @@ static int open_queue(struct lq_queue **out, const struct lq_backend *backend, c
         q->root = strdup(dir);
     q->live = own || usual(backend, fd);
     q->host = host ? strdup(host) : q->live ? own_host() : NULL;
-    if (!q->root || (host && !q->host)) {
+    if (!q->root || (host && !q->host) || trust_begin(&q->trust, err) != LQ_OK) {
         lq_queue_close(q);
         return error_memory(err);
     }
@@ -140,7 +141,7 @@ struct lq_queue *queue_over(const struct lq_backend *backend, int fd, const char
     q->root = strdup(root);
     q->host = host ? strdup(host) : NULL;
     q->origin = origin ? strdup(origin) : NULL;
-    if (!q->root || (host && !q->host) || (origin && !q->origin)) {
+    if (!q->root || (host && !q->host) || (origin && !q->origin) || trust_begin(&q->trust, NULL) != LQ_OK) {
         lq_queue_close(q);
         return NULL;
     }
@@ -198,6 +199,23 @@ int64_t lq_queue_now(struct lq_queue *q)
     return q->now > 0 && q->now < clock ? q->now : clock;
 }
 
+void lq_queue_trust(struct lq_queue *q, const struct lq_trust *t)
+{
+    q->trust.named = t;
+}
+
+void queue_learn_trust(struct lq_queue *q)
+{
+    struct setting networks = { .name = "mynetworks" };
+
+    if (!q->live || q->trust_learnt)
+        return;
+    q->trust_learnt = true;
+    trust_own_addresses(&q->trust);
+    if (!q->trust.named && strcmp(q->backend->name, "postfix") == 0 && settings_ask(q->backend->name, q->fd, &networks, 1, NULL))
+        trust_mynetworks(&q->trust, networks.value);
+}
+
 void lq_queue_close(struct lq_queue *q)
 {
     if (!q)
@@ -207,6 +225,7 @@ void lq_queue_close(struct lq_queue *q)
     free(q->root);
     free(q->host);
     free(q->origin);
+    trust_done(&q->trust);
     free(q);
 }
 
@@ -282,7 +301,8 @@ int lq_field_find(enum lq_field *out, const char *name, struct lq_error *err)
 {
     unsigned best = 0, least = 1000;
 
-    for (unsigned f = 0; f < LQ_FIELD_COUNT; f++) {
+    /* What stands behind it can be asked for in a selection only. */
+    for (unsigned f = 0; f <= LQ_RECIPIENT; f++) {
         unsigned d = distance(name, field_table[f].name);
 
         if (d == 0 || word_in(field_table[f].aliases, name)) {

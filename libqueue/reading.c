@@ -13,6 +13,9 @@
     (LQ_FIELD_BIT(LQ_SUBJECT) | LQ_FIELD_BIT(LQ_FROM) | LQ_FIELD_BIT(LQ_TO) | LQ_FIELD_BIT(LQ_MESSAGE_ID) | \
      LQ_FIELD_BIT(LQ_DATE) | LQ_FIELD_BIT(LQ_RECEIVED))
 
+/* What the walk along the Received chain tells. */
+#define WALK_FIELDS (ORIGIN_FIELDS | LQ_FIELD_BIT(LQ_RECEIVED))
+
 enum { KEEP = 64 << 10 };       /* buffers of an unusual message give their memory back beyond this */
 
 void reading_init(struct reading *rd, struct spool *sp)
@@ -131,7 +134,7 @@ void reading_begin(struct reading *rd, const struct ref *ref, struct lq_record *
     record_reset(rec);
     rd->ref = ref;
     rd->rec = rec;
-    rd->want = want;
+    rd->want = want | (want & WALK_FIELDS ? LQ_FIELD_BIT(LQ_CLIENT_ADDRESS) : 0);
     rd->vanished = false;
     empty(rd);
     rd->headers.owner = rd->tmp.owner = rd->tmp2.owner = &rec->arena;
@@ -158,6 +161,8 @@ static size_t whole_fields(const struct buf *headers)
 
 static void read_sections(struct reading *rd, unsigned sections)
 {
+    struct bytes header;
+
     rd->spool->backend->read(rd, sections & ~(unsigned)(SEC_NAME | SEC_BODY));
     if (rd->vanished)
         return;
@@ -169,8 +174,11 @@ static void read_sections(struct reading *rd, unsigned sections)
                        rd->headers.n + rd->headers.lost, (int)RECORD_HEADERS_MAX);
         record_broken(rd->rec, SEC_CONTROL);
     }
+    header = bytes_from(rd->headers.p ? rd->headers.p : "", whole_fields(&rd->headers));
     if (rd->want & HEADER_FIELDS)
-        header_fields(rd->rec, bytes_from(rd->headers.p, whole_fields(&rd->headers)), rd->want);
+        header_fields(rd->rec, header, rd->want);
+    if (rd->want & WALK_FIELDS)
+        origin_fields(rd->rec, rd->spool->trust, header, rd->headers.lost == 0, rd->want);
 }
 
 /* The key file is gone: moved to another place of the queue (read it there), or finished. */

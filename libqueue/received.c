@@ -123,6 +123,7 @@ struct parsed {
     struct bytes value[CLAUSE_COUNT];   /* the word behind each; p == NULL: no such clause */
     struct bytes name, helo;            /* from the comments behind "from": NAME of (NAME [ADDR]), HELO of (helo=HELO) */
     struct bytes submitter;             /* Sendmail's (from user@localhost) */
+    struct bytes user;                  /* (Authenticated sender: USER), (SquirrelMail authenticated user USER) */
     struct ip ip;
     bool has_ip, forged, exim;
     bool named_first;                   /* the writer names HELO in a comment: the word behind "from" is the client's name */
@@ -241,6 +242,19 @@ static void add_protocol_word(struct parsed *p, struct bytes word)
     p->protocol_len += word.n;
 }
 
+/*
+ * The account that a comment names: Postfix with smtpd_sasl_authenticated_header, and webmail that writes a Received of its own
+ * (SquirrelMail 1.4).
+ */
+static void take_user(struct parsed *p, struct bytes text)
+{
+    static const struct bytes before[] = { BYTES("Authenticated sender: "), BYTES("SquirrelMail authenticated user ") };
+
+    for (size_t i = 0; i < sizeof(before) / sizeof(*before); i++)
+        if (!p->user.p && bytes_start(text, before[i]))
+            p->user = bytes_skip(text, before[i].n);
+}
+
 static void take_comment(struct parsed *p, enum clause clause, struct bytes text)
 {
     static const struct bytes exim = BYTES("Exim "), from = BYTES("from ");
@@ -250,6 +264,7 @@ static void take_comment(struct parsed *p, enum clause clause, struct bytes text
     } else if (clause == FROM) {
         if (!p->value[FROM].p)          /* "from ([192.0.2.1]) by …": no name comes any more */
             p->value[FROM] = (struct bytes){ text.p, 0 };
+        take_user(p, text);
         from_comment(p, text);
     } else if (clause == NO_CLAUSE && bytes_start(text, from)) {
         p->submitter = bytes_skip(text, from.n);
@@ -312,10 +327,16 @@ static struct lq_str copy(struct lq_record *r, struct bytes s)
     return s.n > 0 ? record_copy(r, s.p, s.n) : (struct lq_str){ NULL, 0 };
 }
 
+/* Whether the word behind "from" is an address. */
+static bool is_literal(struct bytes first)
+{
+    return first.n > 0 && (first.p[0] == '[' || ip_parse(first, &(struct ip){ { 0 } }));
+}
+
 static void set_client(struct lq_record *r, struct parsed *p, struct lq_hop *hop)
 {
     struct bytes first = p->value[FROM];
-    bool told = p->has_ip, literal = first.n > 0 && (first.p[0] == '[' || ip_parse(first, &(struct ip){ { 0 } }));
+    bool told = p->has_ip, literal = is_literal(first);
 
     if (literal)
         take_ip(p, first);
@@ -347,6 +368,16 @@ void header_received(struct lq_record *r, struct bytes value, struct lq_hop *hop
         hop->address = copy(r, bytes_from(address, ip_format(&p.ip, address)));
     if (p.value[DATE].p)
         header_date(p.value[DATE], &hop->time);
+}
+
+void header_hop(struct bytes value, struct hop *hop)
+{
+    struct parsed p = { .time = 0 };
+
+    parse_received(&p, value);
+    if (is_literal(p.value[FROM]))
+        take_ip(&p, p.value[FROM]);
+    *hop = (struct hop){ .id = p.value[ID], .user = p.user, .ip = p.ip, .has_ip = p.has_ip };
 }
 
 /* --- dates --- */

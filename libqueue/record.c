@@ -47,11 +47,18 @@ const struct field_info field_table[LQ_FIELD_COUNT] = {
     [LQ_MESSAGE_ID]      = { "message_id",      LQ_TYPE_TEXT,       C,         "" },
     [LQ_DATE]            = { "date",            LQ_TYPE_TEXT,       C,         "" },
     [LQ_RECEIVED]        = { "received",        LQ_TYPE_HOPS,       C,         "" },
+    [LQ_ORIGIN_ADDRESS]  = { "origin_address",  LQ_TYPE_TEXT,       C,         "origin" },
+    [LQ_ORIGIN_USER]     = { "origin_user",     LQ_TYPE_TEXT,       C,         "" },
+    [LQ_ORIGIN_SCRIPT]   = { "origin_script",   LQ_TYPE_TEXT,       C,         "" },
+    [LQ_ORIGIN_SOURCE]   = { "origin_source",   LQ_TYPE_TEXT,       C,         "" },
+    [LQ_ORIGIN_TRUST]    = { "origin_trust",    LQ_TYPE_TEXT,       C,         "" },
     [LQ_FLAGS]           = { "flags",           LQ_TYPE_TEXTS,      C | S,     "flag" },
     [LQ_IDENTITY]        = { "identity",        LQ_TYPE_TEXT,       C | S,     "" },
     [LQ_PROBLEMS]        = { "problems",        LQ_TYPE_TEXTS,      C | S | L, "problem" },
     [LQ_FILES]           = { "files",           LQ_TYPE_TEXTS,      C | S | L, "file" },
     [LQ_RECIPIENT]       = { "recipient",       LQ_TYPE_TEXTS,      C,         "recipients.address rcpt" },
+    [LQ_HEADER]          = { "header",          LQ_TYPE_TEXT,       C,         "" },
+    [LQ_BODY]            = { "body",            LQ_TYPE_TEXT,       C | SEC_BODY, "" },
 };
 
 #undef C

@@ -51,6 +51,7 @@ struct worker {
 
 struct lq_scan {
     struct spool sp;
+    struct lq_queue *queue;
     const struct lq_filter *filter;
     uint64_t want;              /* fields of output and filter */
     unsigned sections;          /* of the output */
@@ -345,6 +346,8 @@ static void prepare(struct lq_scan *s, const struct lq_scan_opts *opts)
     s->want = opts->fields | (s->filter ? filter_fields(s->filter) : 0);
     s->threads = opts->threads == 0 ? THREADS_DEFAULT : opts->threads < THREADS_MAX ? opts->threads : THREADS_MAX;
     s->now = opts->now;
+    if (s->want & (ORIGIN_FIELDS | LQ_FIELD_BIT(LQ_RECEIVED)))
+        queue_learn_trust(s->queue);
 }
 
 static int begin(struct lq_scan *s, struct lq_error *err)
@@ -386,6 +389,7 @@ int lq_scan_begin(struct lq_scan **out, struct lq_queue *q, const struct lq_scan
     pthread_mutex_init(&s->mutex, NULL);
     pthread_cond_init(&s->filled, NULL);
     pthread_cond_init(&s->taken, NULL);
+    s->queue = q;
     prepare(s, opts);
     rc = listing_begin(&s->sp, q, fields_sections(s->want), s->filter, err);
     if (rc == LQ_OK) {

@@ -6,6 +6,7 @@
 #include "sendmail_parse.h"
 
 #include "header.h"
+#include "origin.h"
 
 /* Fields of the record; the header's unconditional form wins over `?x?`. */
 static const struct single {
@@ -111,7 +112,7 @@ static bool for_final_delivery(struct bytes condition)
 /* Whether somebody will look at this header, or at all of them. Who asks for subjects alone saves copying the others. */
 static bool header_wanted(const struct parse *p, struct bytes name)
 {
-    if (p->in->want == 0 || wanted(p, FIELD(RECEIVED) | FIELD(DATA_SIZE) | FIELD(PROBLEMS)))
+    if (p->in->want == 0 || wanted(p, FIELD(RECEIVED) | FIELD(DATA_SIZE) | FIELD(PROBLEMS) | FIELD(HEADER) | FIELD(BODY) | ORIGIN_FIELDS))
         return true;
     for (size_t i = 0; i < SINGLE_COUNT; i++)
         if (wanted(p, LQ_FIELD_BIT(singles[i].field)) && bytes_ieq(name, bytes_from(singles[i].name, singles[i].len)))

@@ -22,7 +22,7 @@ struct find_places {
 /* A setting of a mail server, as its own program tells it. */
 struct setting {
     const char *name;
-    char value[256];            /* "" where it is not known */
+    char value[2048];           /* "" where it is not known */
 };
 
 /*

@@ -66,9 +66,10 @@ spool() {
 }
 
 # message DIR ID SENDER RECIPIENT SUBJECT [LINE...]: a message in an Exim spool, which is easy to write by
-# hand. LINEs are options of its envelope, "-host_address 192.0.2.1.4000". TIME, LOGIN and BODY may be set.
+# hand. LINEs are options of its envelope, "-host_address 192.0.2.1.4000". TIME, LOGIN, BODY and HEADERS (an array of header
+# fields that come first) may be set.
 message() {
-    local dir=$1 id=$2 sender=$3 recipients=$4 subject=$5
+    local dir=$1 id=$2 sender=$3 recipients=$4 subject=$5 line
     shift 5
     mkdir -p "$dir/input" "$dir/msglog" "$dir/db"
     {
@@ -80,6 +81,9 @@ message() {
         printf '%d\n' $#
         [ $# -eq 0 ] || printf '%s\n' "$@"
         printf '\n'
+        for line in "${HEADERS[@]}"; do
+            header ' ' "$line"
+        done
         header ' ' "Subject: $subject"
         header F "From: <$sender>"
     } >"$dir/input/$id-H"

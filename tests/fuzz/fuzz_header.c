@@ -1,10 +1,12 @@
 /*
- * Any bytes as a header block: every field is unfolded, decoded, read as a Received line and as a date, and put into a record.
+ * Any bytes as a header block: every field is unfolded, decoded, read as a Received line and as a date, and put into a record; then
+ * the origin is looked for, by somebody who trusts nearly everybody.
  * Decoding may not make invalid UTF-8 of ASCII, nor lose text.
  */
 #include <stdlib.h>
 
 #include "header.h"
+#include "origin.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -62,6 +64,24 @@ static void one_value(struct lq_record *r, struct bytes value, struct buf *unfol
     header_date(value, &t);
 }
 
+static void origin(struct lq_record *r, struct bytes block)
+{
+    static struct trust trust;
+    enum lq_presence source;
+
+    if (!trust.always)
+        trust_begin(&trust, NULL);
+    if (!trust.networks)
+        trust_mynetworks(&trust, "0.0.0.0/1 [::]/0");
+    record_set_text(r, LQ_QUEUE_ID, "4jX48y4ynDz1blN8", 16);
+    record_set_text(r, LQ_CLIENT_ADDRESS, "10.0.0.5", 8);
+    r->have = SEC_CONTROL;
+    origin_fields(r, &trust, block, true, LQ_FIELDS_ALL);
+    source = lq_record_has(r, LQ_ORIGIN_SOURCE);
+    if (source != lq_record_has(r, LQ_ORIGIN_TRUST) || source == LQ_ABSENT)
+        abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct bytes block = { data, size };
@@ -71,6 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     record_reset(&r);
     header_fields(&r, block, LQ_FIELDS_ALL);
+    origin(&r, block);
     one_value(&r, block, &unfolded, &decoded);
     while (header_next(&block, &h))
         one_value(&r, h.value, &unfolded, &decoded);

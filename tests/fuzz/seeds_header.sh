@@ -43,6 +43,17 @@ Received: (qmail 4711 invoked by uid 1000); 9 Mar 2026 14:25:36 -0000
 Received: from unknown (HELO pc7) (jim@192.0.2.10)
   by mx.example.com with SMTP; 9 Mar 2026 14:25:36 -0000
 END
+cat >webmail <<'END'
+Received: from web (web [10.0.0.5])
+	by mx.example.com (Postfix) with ESMTPS id 4jX48y4ynDz1blN8; Sat, 21 Nov 2026 20:48:06 +0000 (UTC)
+X-Authenticated-Sender: web.example: joe@shop.example
+Received: from 203.0.113.9 (proxying for 192.168.1.4) (SquirrelMail authenticated user joe@shop.example)
+        by web.example with HTTP; Sat, 21 Nov 2026 20:48:06 -0000
+X-Originating-IP: [203.0.113.9]
+X-PHP-Script: www.shop.example/a.php for 203.0.113.9, 10.1.1.1
+X-PHP-Originating-Script: 33:mailer.php(12) : eval()'d code
+X-Originating-Email: [joe@hotmail.example]
+END
 i=0
 while read -r charset encoding word; do
     i=$((i + 1))

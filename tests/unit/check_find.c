@@ -202,7 +202,7 @@ static const struct { const char *name, *mta, *script, *expected; } settings_row
     { "exim, with names", "exim", "printf 'spool_directory = %/a\\none = 7d\\ntwo = 0s\\n'", "7d|0s" },
     { "exim, another queue", "exim", "printf '%/b\\n7d\\n0s\\n'", NULL },
     { "exim fails", "exim", "printf '%/a\\n7d\\n0s\\n'; exit 1", NULL },
-    { "a long value", "exim", "printf '%/a\\n'; head -c 300 /dev/zero | tr '\\0' x; printf '\\n0s\\n'", "|0s" },
+    { "a long value", "exim", "printf '%/a\\n'; head -c 3000 /dev/zero | tr '\\0' x; printf '\\n0s\\n'", "|0s" },
     { "nobody to ask", "sendmail", "printf '%/a\\n7d\\n0s\\n'", NULL },
 };
 
@@ -210,7 +210,7 @@ START_TEST(settings)
 {
     const struct find_places places = { .postconf = programs, .exim = programs, .timeout_ms = 30000 };
     struct setting s[] = { { .name = "one", .value = "old" }, { .name = "two", .value = "old" } };
-    char path[128], got[600];
+    char path[128], got[sizeof(s)];
     int fd;
 
     snprintf(path, sizeof(path), "%s/a", root);
