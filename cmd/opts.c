@@ -63,6 +63,59 @@ int opts_wrong(struct lq_error *err, const char *fmt, ...)
     return LQ_EINVAL;
 }
 
+/* --- where a mistake is --- */
+
+/* Set by a setter that fails, which ends the parsing: there is never a second one. */
+static struct {
+    const struct lq_error *err;
+    const char *text;
+    size_t at;
+} pointed;
+
+void opts_point(const struct lq_error *err, const char *text, size_t at)
+{
+    pointed.err = err;
+    pointed.text = text;
+    pointed.at = at;
+}
+
+static bool is_tail(char c)
+{
+    return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+/* The text around the place in one line, and a mark below it. A long text loses its ends. */
+static void show_place(const char *text, size_t at)
+{
+    enum { BEFORE = 50, SHOWN = 70 };       /* columns or so */
+    size_t n = strlen(text), from = at > BEFORE ? at - BEFORE : 0, to = n - from > SHOWN ? from + SHOWN : n;
+    struct text line = { 0 }, mark = { 0 };
+
+    while (from > 0 && is_tail(text[from]))
+        from--;
+    while (to < n && is_tail(text[to]))
+        to++;
+    text_put(&line, from > 0 ? "..." : "");
+    text_escape(&line, text + from, at - from, 0);
+    text_format(&mark, "%*s^", (int)text_width(line.p, line.n), "");
+    text_escape(&line, text + at, to - at, 0);
+    text_put(&line, to < n ? "..." : "");
+    report(REPORT_FAILED, "  %.*s", (int)line.n, line.p);
+    report(REPORT_FAILED, "  %.*s", (int)mark.n, mark.p);
+    text_done(&line);
+    text_done(&mark);
+}
+
+void opts_report(const char *as, const struct lq_error *err)
+{
+    if (strncmp(err->text, as, strlen(as)) == 0)
+        report(REPORT_FAILED, "%s", err->text);
+    else
+        report(REPORT_FAILED, "%s: %s", as, err->text);
+    if (pointed.err == err)
+        show_place(pointed.text, pointed.at);
+}
+
 /* --- setters --- */
 
 int opt_flag(const struct opt *o, void *target, const char *value, struct lq_error *err)
@@ -363,10 +416,7 @@ static enum opts_result apply(const struct flat *f, size_t i, void *base, const 
         return common_option(f, o, value);
     if (o->set(o, (char *)base + f->rows[i].base + o->at, value, &err) == LQ_OK)
         return OPTS_GO;
-    if (strncmp(err.text, as, strlen(as)) == 0)
-        report(REPORT_FAILED, "%s", err.text);
-    else
-        report(REPORT_FAILED, "%s: %s", as, err.text);
+    opts_report(as, &err);
     return OPTS_WRONG;
 }
 

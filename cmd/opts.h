@@ -62,6 +62,13 @@ int opt_count(const struct opt *o, void *target, const char *value, struct lq_er
 int opt_mode(const struct opt *o, void *target, const char *value, struct lq_error *err);
 int opt_color(const struct opt *o, void *target, const char *value, struct lq_error *err);      /* enum color_when */
 
+/*
+ * err is about the byte at `at` of a text: where its sentence is reported, the text and a mark below that place follow. text must outlive
+ * the setter that answers err.
+ */
+void opts_point(const struct lq_error *err, const char *text, size_t at);
+/* Report err as the mistake of an option, with the place that opts_point() named for it, if it did. */
+void opts_report(const char *as, const struct lq_error *err);
 /* Fill err with one sentence; answers LQ_EINVAL, so that a setter can return it. */
 int opts_wrong(struct lq_error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -12,21 +12,37 @@
 
 /* --- setters --- */
 
-static int set_pick(const struct opt *o, void *target, const char *value, struct lq_error *err)
+static void add_pick(struct selection *s, const struct opt *o, const char *value, const char *expression)
 {
-    struct selection *s = target;
-    struct pick *picks;
-    int rc;
+    struct pick *picks = realloc(s->picks, (s->pick_count + 1) * sizeof(*picks));
 
-    rc = lq_filter_add(s->filter, (enum lq_selector)o->value, value, err);
-    if (rc < 0)
-        return rc;
-    picks = realloc(s->picks, (s->pick_count + 1) * sizeof(*picks));
     if (!picks)
         report_no_memory();
     s->picks = picks;
-    picks[s->pick_count++] = (struct pick){ o, value };
-    return LQ_OK;
+    picks[s->pick_count++] = (struct pick){ o, value, expression };
+}
+
+static int set_pick(const struct opt *o, void *target, const char *value, struct lq_error *err)
+{
+    struct selection *s = target;
+    int rc = lq_filter_add(s->filter, (enum lq_selector)o->value, value, err);
+
+    if (rc == LQ_OK)
+        add_pick(s, o, value, NULL);
+    return rc;
+}
+
+static int set_expression(const struct opt *o, void *target, const char *value, struct lq_error *err)
+{
+    struct selection *s = target;
+    size_t at;
+    int rc = lq_filter_expression(s->filter, value, &at, err);
+
+    if (rc == LQ_OK)
+        add_pick(s, o, value, value);
+    else if (rc == LQ_EINVAL)
+        opts_point(err, value, at);
+    return rc;
 }
 
 static int set_word(const struct opt *o, void *target, const char *value, struct lq_error *err)
@@ -106,6 +122,8 @@ const struct opt select_options[] = {
     { "bounces", 0, NULL, "null sender", PICK(LQ_SEL_BOUNCES) },
     { "local", 0, NULL, "submitted on this machine", PICK(LQ_SEL_LOCAL) },
     { "damaged", 0, NULL, "with problems", PICK(LQ_SEL_DAMAGED) },
+    { "expression", 'e', "EXPR", "and or not ( ) == != < <= > >= = (pattern) ~ (regex) in, over all fields: mqselect(7)",
+      .set = set_expression, .value = LQ_SEL_COUNT },
     { "ids-from", 0, "FILE", "ids in a file, between blanks or NULs; - is standard input", INTO(set_ids, ids) },
 
     { .heading = "Which queues" },
@@ -260,14 +278,6 @@ static void open_found(struct selection *s)
         report(REPORT_FAILED, "no mail queue found on this machine; name one with --spool DIR");
 }
 
-static bool asks_age(const struct selection *s)
-{
-    for (size_t i = 0; i < s->pick_count; i++)
-        if (s->picks[i].opt->value == LQ_SEL_YOUNGER || s->picks[i].opt->value == LQ_SEL_OLDER)
-            return true;
-    return false;
-}
-
 int64_t select_now(struct selection *s, size_t i)
 {
     struct taken *t = &s->queues[i];
@@ -315,7 +325,7 @@ bool select_open(struct selection *s)
         open_named(s);
     else
         open_found(s);
-    if (asks_age(s))
+    if (lq_filter_asks_now(s->filter))
         select_say_ages(s);
     return s->queue_count > 0;
 }
@@ -528,7 +538,8 @@ static struct lq_filter *altered(const struct selection *s, size_t which, const 
         const struct pick *p = &s->picks[i];
         enum lq_selector sel = (enum lq_selector)p->opt->value;
 
-        if (lq_filter_add(filter, sel == from ? to : sel, i == which ? pattern : p->value, &err) < 0) {
+        if (p->expression ? lq_filter_expression(filter, p->expression, NULL, &err) < 0
+                          : lq_filter_add(filter, sel == from ? to : sel, i == which ? pattern : p->value, &err) < 0) {
             lq_filter_free(filter);
             return NULL;
         }
@@ -626,7 +637,8 @@ static bool put_value(struct text *t, const char *value)
 
 bool select_command(const struct selection *s, const char *command, struct text *t)
 {
-    bool fine = !s->ids.given && !s->inverted;
+    /* An age means other messages a minute later. */
+    bool fine = !s->ids.given && !s->inverted && !lq_filter_asks_now(s->filter);
 
     text_put(t, command);
     for (size_t i = 0; i < s->spools.n && fine; i++) {
@@ -644,12 +656,13 @@ bool select_command(const struct selection *s, const char *command, struct text 
     for (size_t i = 0; i < s->pick_count && fine; i++) {
         const struct pick *p = &s->picks[i];
 
-        /* An age means other messages a minute later. */
-        fine = p->opt->value != LQ_SEL_YOUNGER && p->opt->value != LQ_SEL_OLDER;
         text_char(t, ' ');
-        put_option(t, p->opt);
-        if (p->value && fine)
-            fine = put_value(t, p->value);
+        if (p->expression)
+            text_put(t, "-e");
+        else
+            put_option(t, p->opt);
+        if (p->value)
+            fine = put_value(t, p->expression ? p->expression : p->value);
     }
     return fine;
 }

@@ -18,6 +18,7 @@
 struct pick {
     const struct opt *opt;
     const char *value;
+    const char *expression;     /* of -e and --use: what it adds to the filter; NULL: opt->value says */
 };
 
 struct word_list {

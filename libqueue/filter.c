@@ -6,7 +6,7 @@
  */
 #include <stdlib.h>
 
-#include "filter.h"
+#include "expr.h"
 
 struct lq_filter {
     struct node *root;          /* an AND of one OR per selector; below `inverse` when inverted */
@@ -157,6 +157,37 @@ int lq_filter_add(struct lq_filter *f, enum lq_selector sel, const char *arg, st
     if (sel == LQ_SEL_ID && f->groups[sel])
         return operand_add_id(&f->groups[sel]->first->operand, arg, err);
     return add_leaf(f, sel, arg, err);
+}
+
+int lq_filter_expression(struct lq_filter *f, const char *text, size_t *at, struct lq_error *err)
+{
+    struct node *tree;
+    int rc;
+
+    if (at)
+        *at = 0;
+    if (f->root->kind != NODE_AND)
+        return error_set(err, LQ_EINVAL, "the filter was inverted already");
+    rc = expr_parse(&tree, text, at, err);
+    if (rc == LQ_OK)
+        node_append(f->root, tree);
+    return rc;
+}
+
+/* Whether a leaf below counts from now. */
+static bool asks_now(const struct node *n)
+{
+    if (n->kind == NODE_LEAF && n->operand.place.part == PART_AGE)
+        return true;
+    for (const struct node *c = n->first; c; c = c->next)
+        if (asks_now(c))
+            return true;
+    return false;
+}
+
+bool lq_filter_asks_now(const struct lq_filter *f)
+{
+    return asks_now(f->root);
 }
 
 uint64_t filter_fields(const struct lq_filter *f)

@@ -28,6 +28,11 @@ enum kind {
     KIND_ASK            /* a selector's own: its compile() gets the pattern */
 };
 
+static inline bool kind_is_number(enum kind kind)
+{
+    return kind == KIND_SIZE || kind == KIND_COUNT || kind == KIND_TIME || kind == KIND_AGE;
+}
+
 /* Which part of a field's value, or of each element of a list. */
 enum part {
     PART_SELF, PART_DOMAIN,

@@ -515,11 +515,6 @@ enum tri filter_text_fits(const struct pattern *p, struct lq_str s, struct filte
     }
 }
 
-static bool is_number(enum kind kind)
-{
-    return kind == KIND_SIZE || kind == KIND_COUNT || kind == KIND_TIME || kind == KIND_AGE || kind == KIND_BOOL;
-}
-
 static enum tri in_range(const struct range *range, const struct value *v)
 {
     if (!v->least)
@@ -533,7 +528,7 @@ static enum tri fits_one(const struct test *t, enum kind kind, const struct valu
 {
     struct ip ip;
 
-    if (is_number(kind))
+    if (kind_is_number(kind) || kind == KIND_BOOL)
         return in_range(&t->range, v);
     if (t->pattern)
         return filter_text_fits(t->pattern, v->text, state);
@@ -549,7 +544,7 @@ static enum tri fits(const struct operand *o, const struct value *v, struct filt
     if (o->op == OP_HAS && o->place.kind == KIND_BOOL)
         return tri_from(v->number != 0);
     if (o->op == OP_HAS)
-        return tri_from(v->text.n > 0 || is_number(o->place.kind) || o->place.kind == KIND_LIST);
+        return tri_from(v->text.n > 0 || kind_is_number(o->place.kind) || o->place.kind == KIND_LIST);
     for (size_t i = 0; i < o->n && any != TRI_YES; i++)
         any = tri_or(any, fits_one(&o->tests[i], o->place.kind, v, state));
     return any;

@@ -224,6 +224,14 @@ LQ_API int lq_filter_new(struct lq_filter **out, struct lq_error *err);
  * second limit: the filter is then unchanged and must not be used to act.
  */
 LQ_API int lq_filter_add(struct lq_filter *f, enum lq_selector sel, const char *arg, struct lq_error *err);
+/**
+ * Narrow the filter by an expression (mqselect(7)): what was added before must hold, too. text is copied.
+ * LQ_OK; LQ_EINVAL with a sentence, and in *at (may be NULL) the offset in text of the byte that the mistake is about: the filter is then
+ * unchanged and must not be used to act. LQ_ENOMEM.
+ */
+LQ_API int lq_filter_expression(struct lq_filter *f, const char *text, size_t *at, struct lq_error *err);
+/** True when an age is asked: what is selected then depends on lq_scan_opts.now. */
+LQ_API bool lq_filter_asks_now(const struct lq_filter *f);
 /** Turn the whole filter round; what could not be read stays unselected. */
 LQ_API void lq_filter_invert(struct lq_filter *f);
 /** True when nothing was added: it selects every message. */
