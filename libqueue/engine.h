@@ -31,6 +31,19 @@ struct lq_queue *queue_over(const struct lq_backend *backend, int fd, const char
 /* Before origins are asked of a live queue: this host's own addresses, and the networks of its mail server. Once; asks a program. */
 void queue_learn_trust(struct lq_queue *q);
 
+/* A name that was probably meant. Begin with distance UINT_MAX and hold all names against what was typed. */
+struct nearest {
+    unsigned distance;
+    char name[40];
+};
+
+/* words: one or more, with blanks between. */
+void nearest_name(struct nearest *best, const char *name, const char *words);
+/* All fields of the record and their aliases. */
+void nearest_field(struct nearest *best, const char *name);
+/* LQ_EINVAL with the sentence. */
+int unknown_field(const struct nearest *best, const char *name, struct lq_error *err);
+
 /* --- listing.c: every name once, sorted; troubles; locks --- */
 
 struct listing;

@@ -88,7 +88,7 @@ struct literal {
     bool bare;
 };
 
-static bool is_keyword(const char *s, size_t n)
+bool expr_is_keyword(const char *s, size_t n)
 {
     static const char *const keywords[] = { "and", "or", "not", "in", "any", "all", "has" };
 
@@ -157,7 +157,7 @@ static int bare(struct parser *p, struct literal *l)
         n++;
     if (n == 0)
         return FAIL(p, l->at, "a value is missing here (is a shell variable unset?)");
-    if (is_keyword(s, n))
+    if (expr_is_keyword(s, n))
         return FAIL(p, l->at, "a value is missing before '%.*s' (is a shell variable unset?); put it in quotes if it is meant so", (int)n, s);
     if (n >= 3 && is_curly(s))
         return FAIL(p, l->at, "these are no quotes; type ' or \"");
@@ -307,7 +307,7 @@ static int take_name(struct parser *p, char name[PLACE_NAME_MAX])
         return FAIL(p, at, "the opposite is written 'not'");
     if (n == 0)
         return FAIL(p, at, "the name of a field is missing here");
-    if (is_keyword(p->text + at, n))
+    if (expr_is_keyword(p->text + at, n))
         return FAIL(p, at, "a question is missing before '%.*s'", (int)n, p->text + at);
     if (n >= PLACE_NAME_MAX)
         return FAIL(p, at, "unknown field '%.*s...'", 60, p->text + at);

@@ -14,5 +14,7 @@ enum {
  * A tree for the expression; node_free(). LQ_OK; LQ_EINVAL with a sentence, and *at the offset of the byte that it is about; LQ_ENOMEM.
  */
 int expr_parse(struct node **out, const char *text, size_t *at, struct lq_error *err);
+/* Whether a word means something in expressions, so that as a value it needs quotes. */
+bool expr_is_keyword(const char *s, size_t n);
 
 #endif

@@ -146,7 +146,7 @@ int selector_compile(struct operand *o, const struct selector *s, const char *ar
 
 /* --- the selectors --- */
 
-#define F(f) LQ_FIELD_BIT(LQ_##f)
+#define OWN(f, how, whether) .fields = LQ_FIELD_BIT(LQ_##f), .compile = (how), .match = (whether)
 #define FITS(where) .names = true, .place = (where), .op = OP_FITS
 #define NETS(where) .names = true, .place = (where), .op = OP_IN
 #define WORD(where) .names = true, .place = (where), .op = OP_IN, .compile = compile_words
@@ -179,6 +179,6 @@ const struct selector selectors[LQ_SEL_COUNT] = {
     [LQ_SEL_NOT_HELD]      = { "-x", FIXED("state", OP_IS, "held"), .negated = true },
     [LQ_SEL_BOUNCES]       = { "--bounces", FIXED("sender", OP_FITS, "<>") },
     [LQ_SEL_LOCAL]         = { "--local", FIXED("flags", OP_IS, "local") },
-    [LQ_SEL_DAMAGED]       = { "--damaged", F(PROBLEMS), true, NULL, match_damaged, .bare = true },
-    [LQ_SEL_ID]            = { "an id", F(QUEUE_ID), true, operand_add_id, match_id },
+    [LQ_SEL_DAMAGED]       = { "--damaged", .names = true, .bare = true, OWN(PROBLEMS, NULL, match_damaged) },
+    [LQ_SEL_ID]            = { "an id", .names = true, OWN(QUEUE_ID, operand_add_id, match_id) },
 };

@@ -165,6 +165,17 @@ static int no_part(enum lq_field f, const char *part, struct lq_error *err)
     return error_set(err, LQ_EINVAL, "'%s' has no part '%.60s'; there are: %s", field_table[f].name, part, all);
 }
 
+static int unknown_place(const char *name, struct lq_error *err)
+{
+    struct nearest best = { .distance = UINT_MAX };
+
+    for (size_t i = 0; i < COUNT_OF(own_places); i++)
+        nearest_name(&best, name, own_places[i].name);
+    nearest_name(&best, name, "held bounces local damaged");
+    nearest_field(&best, name);
+    return unknown_field(&best, name, err);
+}
+
 int place_find(struct place *out, const char *name, struct lq_error *err)
 {
     const char *dot = strrchr(name, '.');
@@ -181,11 +192,11 @@ int place_find(struct place *out, const char *name, struct lq_error *err)
         return LQ_OK;
     }
     if (!dot || (size_t)(dot - name) >= sizeof(head))
-        return LQ_EINVAL;
+        return unknown_place(name, err);
     memcpy(head, name, (size_t)(dot - name));
     head[dot - name] = '\0';
     if (lq_field_find(&f, head, err) != LQ_OK)
-        return LQ_EINVAL;
+        return unknown_place(head, err);
     return part_place(out, f, dot + 1) ? LQ_OK : no_part(f, dot + 1, err);
 }
 
@@ -291,6 +302,9 @@ static int compile_text(struct test *t, const struct operand *o, const char *lit
         return compile_exact(t, &o->place, literal, bare, err);
     if (o->place.kind == KIND_NAME && !has_wildcard(literal))
         return LQ_OK;
+    /* A path is no regular expression. */
+    if (o->place.kind == KIND_NAME && literal[0] == '/')
+        return compile_pattern(t, PATTERN_TEXT, "\\", literal, "", err);
     return pattern_compile(&t->pattern, languages[o->place.kind], literal, err);
 }
 
@@ -344,8 +358,9 @@ static int parse_number(int64_t *out, enum kind kind, const char *text, struct l
     if (text[0] == '+' || text[0] == '-')
         return error_set(err, LQ_EINVAL, "'%.100s': more and less than a number are written > and < here", text);
     rc = kind == KIND_SIZE ? units_size(&r, text, err) : units_count(&r, text, err);
-    if (rc == LQ_OK)
-        *out = r.low;
+    if (rc != LQ_OK)
+        return error_set(err, LQ_EINVAL, "'%.100s' is no %s", text, kind == KIND_SIZE ? "size: type it like 2062, 10k or 1M" : "number");
+    *out = r.low;
     return rc;
 }
 
@@ -684,20 +699,20 @@ static bool element(const struct lq_record *r, enum lq_field f, enum part part, 
 }
 
 /* What an element is that has no value: it may be one that there was no room for, or whose time nobody could read. */
-static enum tri element_absent(const struct lq_record *r, enum lq_field f, enum part part)
+static enum tri element_absent(const struct lq_record *r, enum lq_field f, enum part part, unsigned *need)
 {
-    if (part == PART_SELF || part == PART_DOMAIN || part == PART_TIME)
-        return TRI_UNKNOWN;
-    return r->broken & field_table[f].sections ? TRI_UNKNOWN : TRI_NO;
+    enum tri t = filter_absent(r, f, need);
+
+    return part == PART_SELF || part == PART_DOMAIN || part == PART_TIME ? TRI_UNKNOWN : t;
 }
 
 static enum tri element_fits(const struct operand *o, const struct lq_record *r, enum lq_field f, enum part part, size_t i,
-                             struct filter_state *state)
+                             struct filter_state *state, unsigned *need)
 {
     struct value v;
 
     if (!element(r, f, part, i, &v))
-        return element_absent(r, f, part);
+        return element_absent(r, f, part, need);
     if (v.text.n >= RECORD_TEXT_MAX && o->op != OP_HAS)
         return TRI_UNKNOWN;
     if (part == PART_DOMAIN) {
@@ -736,7 +751,7 @@ static enum tri match_list(const struct operand *o, const struct lq_record *r, e
 
         if (f == LQ_FLAGS && !(r->flags >> i & 1))
             continue;
-        t = element_fits(o, r, f, part, i, state);
+        t = element_fits(o, r, f, part, i, state, need);
         found = tri_or(found, o->all ? tri_not(t) : t);
         seen++;
     }

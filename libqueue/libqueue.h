@@ -230,6 +230,25 @@ LQ_API int lq_filter_add(struct lq_filter *f, enum lq_selector sel, const char *
  * unchanged and must not be used to act. LQ_ENOMEM.
  */
 LQ_API int lq_filter_expression(struct lq_filter *f, const char *text, size_t *at, struct lq_error *err);
+/**
+ * The filter as the text of one expression that selects the same, inverted or not; the caller's: free(). LQ_OK; LQ_EINVAL when it selects
+ * everything, for which there is no expression; LQ_ENOMEM.
+ */
+LQ_API int lq_filter_text(const struct lq_filter *f, char **out, struct lq_error *err);
+/* One line of many; depth: how far it is indented. */
+typedef void lq_line_fn(void *ctx, unsigned depth, const char *line);
+/** Tell in words what the filter selects. The words may hold whatever bytes its arguments held. LQ_OK, LQ_ENOMEM. */
+LQ_API int lq_filter_explain(const struct lq_filter *f, lq_line_fn *tell, void *ctx, struct lq_error *err);
+/* Parts of a message; the further down, the more it costs. */
+enum lq_part {
+    LQ_PART_NAME = 1,       /* the directory entry tells it */
+    LQ_PART_CONTROL = 2,    /* envelope and header: Exim -H and -J, Postfix queue file, Sendmail qf */
+    LQ_PART_SIZE = 4,       /* the other parts are looked at, not opened: Exim -D, Sendmail df */
+    LQ_PART_LOG = 8,        /* Postfix defer and bounce logs, Exim message logs */
+    LQ_PART_BODY = 16,      /* the whole message is read */
+};
+/** Which parts (enum lq_part) may have to be read of a message until the filter is decided. */
+LQ_API unsigned lq_filter_parts(const struct lq_filter *f);
 /** True when an age is asked: what is selected then depends on lq_scan_opts.now. */
 LQ_API bool lq_filter_asks_now(const struct lq_filter *f);
 /** Turn the whole filter round; what could not be read stays unselected. */

@@ -272,47 +272,73 @@ static bool word_in(const char *words, const char *word)
     return false;
 }
 
-/* How many single-letter changes make a into b; rows of at most 32. */
-static unsigned distance(const char *a, const char *b)
+/* How many single-letter changes and swaps of neighbours make a into b[0..nb); names of at most MAX. */
+static unsigned distance(const char *a, const char *b, size_t nb)
 {
     enum { MAX = 32 };
-    size_t na = strlen(a), nb = strlen(b);
-    unsigned row[MAX + 1];
+    unsigned d[MAX + 1][MAX + 1];
+    size_t na = strlen(a);
 
     if (na > MAX || nb > MAX)
-        return MAX;
-    for (size_t j = 0; j <= nb; j++)
-        row[j] = (unsigned)j;
-    for (size_t i = 1; i <= na; i++) {
-        unsigned corner = row[0];
-
-        row[0] = (unsigned)i;
-        for (size_t j = 1; j <= nb; j++) {
-            unsigned change = corner + (a[i - 1] != b[j - 1]), least = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
-
-            corner = row[j];
-            row[j] = change < least ? change : least;
+        return UINT_MAX;
+    for (size_t i = 0; i <= na; i++) {
+        for (size_t j = 0; j <= nb; j++) {
+            if (i == 0 || j == 0) {
+                d[i][j] = (unsigned)(i + j);
+                continue;
+            }
+            d[i][j] = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+            if (d[i - 1][j] + 1 < d[i][j])
+                d[i][j] = d[i - 1][j] + 1;
+            if (d[i][j - 1] + 1 < d[i][j])
+                d[i][j] = d[i][j - 1] + 1;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && d[i - 2][j - 2] + 1 < d[i][j])
+                d[i][j] = d[i - 2][j - 2] + 1;
         }
     }
-    return row[nb];
+    return d[na][nb];
+}
+
+void nearest_name(struct nearest *best, const char *name, const char *words)
+{
+    for (const char *p = words; *p; p += strspn(p, " ")) {
+        size_t n = strcspn(p, " ");
+        unsigned d = distance(name, p, n);
+
+        if (d < best->distance) {
+            best->distance = d;
+            snprintf(best->name, sizeof(best->name), "%.*s", (int)n, p);
+        }
+        p += n;
+    }
+}
+
+int unknown_field(const struct nearest *best, const char *name, struct lq_error *err)
+{
+    /* Further away than half of its letters, a name is another word. */
+    if (best->distance > strlen(name) / 2)
+        return error_set(err, LQ_EINVAL, "unknown field '%.60s'; mqtools-record(5) lists them", name);
+    return error_set(err, LQ_EINVAL, "unknown field '%.60s'; did you mean '%s'?", name, best->name);
+}
+
+void nearest_field(struct nearest *best, const char *name)
+{
+    for (unsigned f = 0; f <= LQ_RECIPIENT; f++) {
+        nearest_name(best, name, field_table[f].name);
+        nearest_name(best, name, field_table[f].aliases);
+    }
 }
 
 int lq_field_find(enum lq_field *out, const char *name, struct lq_error *err)
 {
-    unsigned best = 0, least = 1000;
+    struct nearest best = { .distance = UINT_MAX };
 
     /* What stands behind it can be asked for in a selection only. */
-    for (unsigned f = 0; f <= LQ_RECIPIENT; f++) {
-        unsigned d = distance(name, field_table[f].name);
-
-        if (d == 0 || word_in(field_table[f].aliases, name)) {
+    for (unsigned f = 0; f <= LQ_RECIPIENT; f++)
+        if (strcmp(field_table[f].name, name) == 0 || word_in(field_table[f].aliases, name)) {
             *out = (enum lq_field)f;
             return LQ_OK;
         }
-        if (d < least) {
-            least = d;
-            best = f;
-        }
-    }
-    return error_set(err, LQ_EINVAL, "unknown field '%.60s'; did you mean '%s'?", name, field_table[best].name);
+    nearest_field(&best, name);
+    return unknown_field(&best, name, err);
 }
