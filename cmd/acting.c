@@ -311,7 +311,7 @@ static void new_set(struct acting *a)
     struct lq_error err;
 
     plan_done(&a->plan);
-    plan_begin(&a->plan, a->sel.queue_count);
+    plan_begin(&a->plan, a->sel.queue_count, a->verb == LQ_BOUNCE);
     lq_set_free(a->set);
     if (lq_set_new(&a->set, &err) < 0)
         report_no_memory();
@@ -432,7 +432,7 @@ static bool confirmed(struct acting *a)
     text_format(&q, "%c%s ", a->word[0] & ~0x20, a->word + 1);
     text_count(&q, n);
     text_format(&q, " message%s%s?", n == 1 ? "" : "s",
-                a->verb != LQ_PURGE ? "" : a->undo ? " (an undo case keeps them for a while)" : " for good");
+                a->verb == LQ_BOUNCE ? " (it cannot be undone)" : a->verb != LQ_PURGE ? "" : a->undo ? " (an undo case keeps them for a while)" : " for good");
     text_char(&q, '\0');
     yes = acting_ask(a, q.p, a->asking == ASK_NUMBER ? n : 0);
     text_done(&q);

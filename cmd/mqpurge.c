@@ -1,4 +1,4 @@
-/* mqpurge: the selected messages, deleted; through an undo case, if not told otherwise. */
+/* mqpurge: the selected messages, deleted, through an undo case if not told otherwise; or returned to their senders. */
 #include <string.h>
 
 #include "acting.h"
@@ -8,7 +8,7 @@
 
 struct purge {
     struct acting a;
-    bool no_undo;
+    bool no_undo, bounce;
     const char *job;            /* --undo */
     struct cases cases;
 };
@@ -18,6 +18,7 @@ struct purge {
 static const struct opt options[] = {
     { .heading = "Deleting" },
     { "no-undo", 0, NULL, "delete at once, without the undo case", INTO(opt_flag, no_undo) },
+    { "bounce", 0, NULL, "let the mail server return them to their senders instead; cannot be undone", INTO(opt_flag, bounce) },
     { "undo", 0, "JOB", "put back what this job deleted", INTO(opt_text, job) },
     { "again", 0, NULL, "with --undo: also what went back before; it can be delivered twice", INTO(opt_flag, a.again) },
     { .inherit = acting_options, .at = offsetof(struct purge, a) },
@@ -52,6 +53,8 @@ static void undo(struct purge *p)
     p->a.lent = true;
     if (p->no_undo)
         wrong(p, "--undo and --no-undo do not go together");
+    else if (p->bounce)
+        wrong(p, "--undo puts back what was deleted: it does not go with --bounce");
     else if (!acting_is_job(p->job) && !strchr(p->job, '/'))
         wrong(p, "--undo wants the name of a job, as mqpurge and mqquarantine list show it");
     else if (acting_guard(&p->a) &&
@@ -63,8 +66,17 @@ static void undo(struct purge *p)
 static void purge(struct purge *p)
 {
     p->a.undo = !p->no_undo;
+    if (p->bounce) {
+        p->a.verb = LQ_BOUNCE;
+        p->a.program = "mqpurge --bounce";
+        p->a.word = "bounce";
+        p->a.done_word = "given up";
+        p->a.undo = false;
+    }
     if (p->a.again)
         wrong(p, "--again goes with --undo only");
+    else if (p->bounce && p->no_undo)
+        wrong(p, "--bounce has no undo case to leave out: it does not go with --no-undo");
     else if (!acting_guard(&p->a))
         return;
     else if (!p->a.why)

@@ -170,7 +170,7 @@ static void show_messages(struct quarantine *q, struct lq_case *c)
         }
         select_lend(&q->a.sel, queue);
     }
-    plan_begin(&plan, q->a.sel.queue_count);
+    plan_begin(&plan, q->a.sel.queue_count, false);
     w.fields = q->a.json ? LQ_FIELDS_ALL : plan_fields(&plan);
     while (walk_next(&w, &rec) == LQ_OK) {
         if (q->a.json && lq_record_json(rec, LQ_FIELDS_ALL, &s, &err) == LQ_OK)

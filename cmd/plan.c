@@ -16,9 +16,9 @@ static void begin_tally(struct tally *t, const char *key)
         report_no_memory();
 }
 
-void plan_begin(struct plan *p, size_t queues)
+void plan_begin(struct plan *p, size_t queues, bool reports)
 {
-    *p = (struct plan){ .queues = queues, .per_queue = calloc(queues ? queues : 1, sizeof(*p->per_queue)) };
+    *p = (struct plan){ .queues = queues, .reports = reports, .per_queue = calloc(queues ? queues : 1, sizeof(*p->per_queue)) };
     if (!p->per_queue)
         report_no_memory();
     begin_tally(&p->senders, "sender");
@@ -29,7 +29,7 @@ void plan_begin(struct plan *p, size_t queues)
 
 uint64_t plan_fields(const struct plan *p)
 {
-    return tally_fields(&p->senders) | tally_fields(&p->accounts) | tally_fields(&p->clients) | collateral_fields() |
+    return tally_fields(&p->senders) | tally_fields(&p->accounts) | tally_fields(&p->clients) | collateral_fields() | backscatter_fields() |
            LQ_FIELD_BIT(LQ_QUEUE_ID) | LQ_FIELD_BIT(LQ_ARRIVAL_TIME) | LQ_FIELD_BIT(LQ_MESSAGE_SIZE) | LQ_FIELD_BIT(LQ_SUBJECT);
 }
 
@@ -110,6 +110,8 @@ void plan_note(struct plan *p, const struct lq_record *rec, size_t queue)
     tally_add(&p->clients, rec, 0, &s);
     tally_add(&p->logins, rec, 0, &s);
     collateral_note(&p->collateral, rec);
+    if (p->reports)
+        backscatter_note(&p->backscatter, rec);
     if (p->sample_count < PLAN_SAMPLES) {
         add_sample(&p->samples, rec, s.time ? arrival : 0);
         p->sample_count++;
@@ -183,6 +185,8 @@ void plan_show(struct text *t, const struct plan *p, const char *verb, struct se
     show_top(t, "clients", &p->clients);
     text_add(t, p->samples.p, p->samples.n);
     collateral_show(t, &p->collateral, sel, &p->accounts);
+    if (p->reports)
+        backscatter_show(t, &p->backscatter, sel);
 }
 
 void plan_done(struct plan *p)
@@ -192,6 +196,7 @@ void plan_done(struct plan *p)
     tally_done(&p->clients);
     tally_done(&p->logins);
     text_done(&p->samples);
+    backscatter_done(&p->backscatter);
     free(p->per_queue);
     *p = (struct plan){ 0 };
 }

@@ -5,6 +5,7 @@
 #ifndef PLAN_H
 #define PLAN_H
 
+#include "backscatter.h"
 #include "collateral.h"
 
 enum { PLAN_SAMPLES = 5 };
@@ -13,6 +14,8 @@ struct plan {
     struct tally senders, accounts, clients;
     struct tally logins;        /* accounts of the SMTP server alone, for the block */
     struct collateral collateral;
+    bool reports;               /* senders get some */
+    struct backscatter backscatter;
     struct text samples;
     size_t sample_count;
     uint64_t messages, bytes;
@@ -21,7 +24,8 @@ struct plan {
     size_t queues;
 };
 
-void plan_begin(struct plan *p, size_t queues);
+/* reports: what is done sends non-delivery reports. */
+void plan_begin(struct plan *p, size_t queues, bool reports);
 /* What lq_scan_opts.fields must hold. */
 uint64_t plan_fields(const struct plan *p);
 /* Note a message that is going to be acted on. */

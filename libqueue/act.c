@@ -20,6 +20,7 @@
 
 static const struct verb *const verbs[] = {
     [LQ_TAKE] = &take_verb, [LQ_HOLD] = &hold_verb, [LQ_RELEASE] = &release_verb, [LQ_PURGE] = &purge_verb, [LQ_RESTORE] = &restore_verb,
+    [LQ_BOUNCE] = &bounce_verb,
 };
 
 const struct verb *job_verb(const struct lq_job *j)
@@ -368,6 +369,9 @@ static int make_batch(struct lq_job *j, struct lq_error *err)
 
     for (size_t i = 0; i < j->site_count; i++)
         used += 2 * j->sites[i].sp.dir_count + j->sites[i].home_sp.dir_count;
+    for (size_t i = 0; i < j->site_count && job_verb(j)->at_once; i++)
+        if (job_verb(j)->at_once(&j->sites[i]) < max)
+            max = job_verb(j)->at_once(&j->sites[i]);
     listing_more_files();
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < used + max * each)
         max = limit.rlim_cur > used + each ? (size_t)(limit.rlim_cur - used) / each : 1;
@@ -491,7 +495,7 @@ int lq_job_begin(struct lq_job **out, const struct lq_set *set, const struct lq_
     struct lq_job *j;
     int rc;
 
-    if ((unsigned)opts->verb > LQ_RESTORE)
+    if ((unsigned)opts->verb > LQ_BOUNCE)
         return error_set(err, LQ_EINVAL, "there is no verb number %d", (int)opts->verb);
     j = new_job(set, opts);
     if (!j)

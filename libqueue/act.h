@@ -1,7 +1,7 @@
 /*
  * What the files of the engine that acts share: act.c (a job's life, batches, outcomes), act_claim.c (claiming, and whether a message is
- * still the one that was selected), act_disk.c (directories to sync, copies, room), act_who.c (whose rights), and the verbs: act_take.c,
- * act_remove.c, act_hold.c, act_restore.c.
+ * still the one that was selected), act_settled.c (whether its server has forgotten it), act_disk.c (directories to sync, copies, room), act_who.c (whose rights), and the verbs: act_take.c,
+ * act_remove.c, act_hold.c, act_bounce.c, act_restore.c.
  *
  * A batch goes through a verb in steps, each over all of its messages, with one sync of the directories touched between them: the key
  * of a message moves by one rename that replaces nothing, so its place says at any instant whose it is.
@@ -200,6 +200,13 @@ const char *job_mark(const struct lq_job *j);
 void claim_message(struct lq_job *j, struct site *s, struct work *w);
 void claim_end(struct work *w);
 
+/* --- act_settled.c --- */
+
+/* The claimed files as a reader wants them; false when a name has not the message's id in it. */
+bool work_entries(const struct work *w, struct entry *entries);
+/* False, with `why`, where a held message must not go on its way yet. */
+bool work_settled(struct site *s, struct work *w, char why[256]);
+
 /*
  * --- the verbs ---
  * open (may be NULL): once for a site, before anything is written. batch: acts on the live ones of w[0..n), all claimed, working as the site's owner; sets results. What fails
@@ -210,12 +217,13 @@ struct verb {
     const char *done;           /* for people: "taken" */
     unsigned claim_flags;
     bool fills_case;
+    unsigned (*at_once)(const struct site *s);      /* messages in a batch at most; NULL: as many as make syncing cheap */
     int (*open)(struct lq_job *j, struct site *s, struct lq_error *err);
     void (*batch)(struct lq_job *j, struct site *s, struct work *w, size_t n);
     void (*dry)(struct lq_job *j, struct site *s, struct work *w);
 };
 
-extern const struct verb take_verb, purge_verb, undo_verb, hold_verb, release_verb, restore_verb;
+extern const struct verb take_verb, purge_verb, undo_verb, hold_verb, release_verb, restore_verb, bounce_verb;
 const struct verb *job_verb(const struct lq_job *j);
 
 #endif

@@ -164,6 +164,32 @@ struct held {
 
 enum hold_result { HOLD_DO, HOLD_ALREADY, HOLD_REFUSED, HOLD_NO_MEMORY };
 
+/* A message that its server is asked to give up. */
+struct given_up {
+    const char *id, *queue_name;
+};
+
+/*
+ * Giving messages up: their own server returns them to their senders, with a non-delivery report. Where all of it is done by a program of the server, that
+ * is asked by id once our locks are let go; where a mark in the file tells it (Postfix), that is made under the lock, on the file that was looked at.
+ */
+struct lq_bouncer {
+    unsigned at_once;           /* messages in one round */
+    bool goes_on;               /* the server works on when its program has ended: what is left is waited for */
+    const char *left;           /* what to say of a message that is still there then */
+    /* Whether the server of this spool is here and can do that. Asked once, while we are who was called; false with `why`. */
+    bool (*able)(struct spool *sp, char why[256]);
+    /* False, with `why`, where this claimed message cannot be given up as it is. */
+    bool (*fits)(struct spool *sp, const struct claim *c, const char *id, char why[256]);
+    /*
+     * Mark a claimed message. 0 or errno. NULL: nothing is to be marked. What has a mark is done, gone or not; a held one is released by the engine, as the
+     * actor's hold() says.
+     */
+    int (*mark)(struct spool *sp, const struct claim *c);
+    /* Let the server go to work; no lock of ours is held. False with `why` when its program cannot be run. */
+    bool (*begin)(struct spool *sp, const struct given_up *m, size_t n, char why[256]);
+};
+
 struct lq_actor {
     bool one_file;              /* the key is the whole message; other parts are logs: they move after it, go before it (ids are reused) */
     bool sync_after_key;        /* removing: the key's directory is on disk before the next part goes (Sendmail delivers a qf without its df) */
@@ -200,6 +226,7 @@ struct lq_actor {
     bool (*settled)(struct spool *sp, const struct stat *st, char why[256]);
     /* What the server will do with a message of this age once it is back: a sentence; false: nothing worth saying. */
     bool (*prospect)(const struct spool *sp, const struct lq_record *r, int64_t now, char out[256]);
+    const struct lq_bouncer *bouncer;
 };
 
 /* Close the locks. */
@@ -255,5 +282,6 @@ struct lq_backend {
 extern const struct lq_backend exim_backend, postfix_backend, sendmail_backend;
 extern const struct lq_backend *const backends[];      /* NULL-terminated */
 extern const struct lq_actor exim_actor, postfix_actor, sendmail_actor;
+extern const struct lq_bouncer exim_bouncer, postfix_bouncer, sendmail_bouncer;
 
 #endif

@@ -698,4 +698,5 @@ const struct lq_actor exim_actor = {
     .is_key = is_key,
     .lock = lock_part,
     .prospect = prospect,
+    .bouncer = &exim_bouncer,
 };

@@ -127,6 +127,7 @@ struct lq_scan;
 struct lq_record;
 struct lq_spools;
 struct lq_trust;
+struct lq_domains;
 struct lq_set;
 struct lq_job;
 struct lq_vault;
@@ -199,6 +200,17 @@ LQ_API void lq_trust_free(struct lq_trust *t);
  */
 LQ_API void lq_queue_trust(struct lq_queue *q, const struct lq_trust *t);
 LQ_API void lq_queue_close(struct lq_queue *q);
+
+/**
+ * The domains that the server of this queue calls its own, as far as its settings name them in plain words: its programs and configuration files are asked,
+ * its tables are not. Where nobody answers for this queue: this host's name. lq_domains_free(). LQ_OK, LQ_ENOMEM.
+ */
+LQ_API int lq_domains_ask(struct lq_domains **out, struct lq_queue *q, struct lq_error *err);
+/** Whether the domain is among them, in any case; false says only that it is not known. */
+LQ_API bool lq_domains_has(const struct lq_domains *d, struct lq_str domain);
+/** Which settings they are, as a phrase for people. Static. */
+LQ_API const char *lq_domains_source(const struct lq_domains *d);
+LQ_API void lq_domains_free(struct lq_domains *d);
 
 /* ---- selecting --------------------------------------------------------------------------------- */
 
@@ -368,7 +380,8 @@ enum lq_verb {
     LQ_HOLD,            /* in place, the server's own way */
     LQ_RELEASE,
     LQ_PURGE,           /* delete; with undo: through a case */
-    LQ_RESTORE          /* the set is of queues of cases: lq_case_queue() */
+    LQ_RESTORE,         /* the set is of queues of cases: lq_case_queue() */
+    LQ_BOUNCE           /* let the server return them to their senders, who get non-delivery reports; not what has no sender. Runs the server's own programs */
 };
 
 struct lq_job_opts {

@@ -808,4 +808,5 @@ const struct lq_actor postfix_actor = {
     .lock = lock_part,
     .settled = settled,
     .prospect = prospect,
+    .bouncer = &postfix_bouncer,
 };

@@ -1,6 +1,6 @@
 /*
- * Asking other programs: by absolute path with a small environment of our own, nothing on standard input, bounded output and a time
- * limit. What the answer means is for others.
+ * Asking other programs, or letting them work: by absolute path with a small environment of our own, nothing on standard input, bounded
+ * output and a time limit. What the answer means is for others.
  */
 #include "program.h"
 
@@ -67,6 +67,7 @@ static bool ended_well(pid_t pid, int64_t deadline, bool in_time)
     return r < 0 ? in_time : in_time && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+/* out: its standard output; -1: nobody listens, and it is on its own. */
 static bool spawn(pid_t *pid, char *const argv[], int out)
 {
     static char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin", locale[] = "LC_ALL=C";
@@ -84,12 +85,12 @@ static bool spawn(pid_t *pid, char *const argv[], int out)
         posix_spawn_file_actions_destroy(&files);
         return false;
     }
-    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    posix_spawnattr_setflags(&attr, (short)(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | (out < 0 ? POSIX_SPAWN_SETSID : 0)));
     posix_spawnattr_setsigmask(&attr, &none);
     posix_spawnattr_setsigdefault(&attr, &all);
     rc = posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
     if (rc == 0)
-        rc = posix_spawn_file_actions_adddup2(&files, out, 1);
+        rc = out < 0 ? posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0) : posix_spawn_file_actions_adddup2(&files, out, 1);
     if (rc == 0)
         rc = posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_WRONLY, 0);
     if (rc == 0)
@@ -121,6 +122,22 @@ bool program_ask(char *const argv[], int timeout_ms, char text[PROGRAM_ANSWER_MA
         kill(pid, SIGKILL);
     text[n] = '\0';
     return ended_well(pid, deadline, fine) && fine && strlen(text) == n;
+}
+
+enum program_end program_run(char *const argv[], int timeout_ms)
+{
+    int64_t deadline = milliseconds() + timeout_ms;
+    int status;
+    pid_t pid, r;
+
+    if (!spawn(&pid, argv, -1))
+        return PROGRAM_MISSING;
+    while ((r = waitpid(pid, &status, WNOHANG)) == 0 || (r < 0 && errno == EINTR)) {
+        if (milliseconds() >= deadline)
+            return PROGRAM_LATE;
+        poll(NULL, 0, NAP_MS);
+    }
+    return r > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0 ? PROGRAM_DONE : PROGRAM_FAILED;
 }
 
 const char *program_first(const char *const *programs)

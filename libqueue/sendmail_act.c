@@ -673,4 +673,5 @@ const struct lq_actor sendmail_actor = {
     .place = place,
     .lock = lock_part,
     .prospect = prospect,
+    .bouncer = &sendmail_bouncer,
 };

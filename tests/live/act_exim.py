@@ -51,6 +51,13 @@ class Exim(acting.Acting, inject_exim.Exim):
                     lines += [re.sub(r"^\S+ \S+ ", "", l.rstrip("\n")) for l in f]
         return lines
 
+    HOME = SPOOL
+
+    def at_rest(self, message, queue_id):
+        inside.wait_until("the end of the first attempt", lambda: self.log_line(
+            queue_id + " == " + message.rcpts[0]))
+        inside.wait_until("no delivery", lambda: len(self.room.processes("exim4")) == 1)
+
     # -- hold and release ------------------------------------------------------------------------
 
     def native_hold(self, queue_id):

@@ -67,6 +67,11 @@ class Postfix(acting.Acting, inject_postfix.Postfix):
                     lines += [re.sub(r"^\S+ +\S+ \S+ \S+ ", "", l.rstrip("\n")) for l in f]
         return lines
 
+    HOME = SPOOL_A
+
+    def at_rest(self, message, queue_id):
+        self.files(queue_id)
+
     # -- hold and release ------------------------------------------------------------------------
 
     def native_hold(self, queue_id):

@@ -54,6 +54,12 @@ class Sendmail(acting.Acting, inject_sendmail.Sendmail):
         with self.room.log.lock:
             return [re.sub(r"^.*?\]: ", "", l) for l in self.room.log.lines]
 
+    HOME, HELD_TOO = BASE, False
+
+    def at_rest(self, message, queue_id):
+        inside.wait_until("the first attempt", lambda: self.sink.attempts[message.rcpts[0]])
+        self.settled(queue_id)
+
     # -- hold and release ------------------------------------------------------------------------
 
     def native_hold(self, queue_id):

@@ -1,6 +1,7 @@
 """Acting beside a running MTA: mail goes in without a pause, the sink counts what comes out, and the
-commands take, put back, hold, release and purge it all the while.  Then the balance: every message
-was delivered exactly once, or is in a case, or was purged on purpose.
+commands take, put back, hold, release, purge and return it all the while.  Then the balance: every
+message was delivered exactly once, or is in a case, or was purged on purpose, or its sender got one
+report about it.
 
 Knows the commands and nothing of an MTA.  Each act_*.py is an Acting that fills in
 
@@ -31,7 +32,7 @@ MESSAGE_ID = re.compile(rb"<act-\d+@lab\.example>")
 JOB = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}")
 
 # Whose mail is whose: the part of the sender's address after the @ tells what is done to it.
-POOLS = ("take", "hold", "undo", "gone", "kept", "calm")
+POOLS = ("take", "hold", "undo", "gone", "kept", "calm", "back")
 
 
 class ActSink(sink.Sink):
@@ -107,13 +108,18 @@ class Acting:
         rcpts = ["a%d-%d@%s" % (attempts, n, self.domain(n))]
         if n % 4 == 0:
             rcpts.append("a0-%d-too@%s" % (n, self.domain(n)))
-        message = load.Message("act-%d" % n, sender="s%d@%s.example" % (n, pool), rcpts=rcpts,
+        message = load.Message("act-%d" % n, sender=self.sender(n, pool), rcpts=rcpts,
                                body=b"line\r\n" * (1 + n % 400))
         message.message_id = "<act-%d@lab.example>" % n
         return pool, message
 
     def domain(self, n):
         return "r.example"
+
+    @staticmethod
+    def sender(n, pool):
+        """Who gets reports takes them at once."""
+        return "%ss%d@%s.example" % ("a0-" if pool == "back" else "", n, pool)
 
     PORTS = (scene.SMTP_PORT,)
 
@@ -149,7 +155,7 @@ class Acting:
         """Runs one of ours in the room; any other end than these is a problem."""
         code, out, err = self.room.ended([*self.commands[name], *argv])
         done = Done(code, out, err.decode("utf-8", "replace"))
-        verb = name if name != "mqquarantine" else argv[0]
+        verb = argv[0].lstrip("-") if name == "mqquarantine" or argv[0] == "--bounce" else name
         if code not in fine:
             self.problem("%s %s: exit %d: %s" % (name, " ".join(argv), code, done.err[-500:]))
         with self.lock:
@@ -204,6 +210,11 @@ class Acting:
         with self.lock:
             self.purged += done.ids()
 
+    def loop_back(self):
+        """Returned to who sent it."""
+        self.command("mqpurge", "--bounce", *self.pool("back"), "-m", "10", "--why", "lab", "--yes",
+                     "-j")
+
     def loop_kept(self):
         self.quarantine("take", *self.pool("kept"), "-m", "5", "--why", "to be kept")
 
@@ -214,8 +225,8 @@ class Acting:
             output = "/lab/evidence-%d.tar.zst" % self.counts["packs"]
         self.command("mqquarantine", "pack", *self.pool("calm"), "--output", output)
 
-    LOOPS = ("take", "rival", "hold", "undo", "gone", "kept", "pack")
-    PAUSES = {"gone": 0.5, "kept": 1, "pack": 1}    # some mail must live long enough to meet the others
+    LOOPS = ("take", "rival", "hold", "undo", "gone", "kept", "pack", "back")
+    PAUSES = {"gone": 0.5, "kept": 1, "pack": 1, "back": 1}    # some mail must live long enough to meet the others
 
     def loop(self, name):
         while not self.stopping.is_set():
@@ -352,6 +363,8 @@ class Acting:
                 twice.append(message_id)
             if min(got) == 0 and message_id not in cased:
                 (gone if queue_id in self.purged else lost).append(message_id)
+            if pool == "back":
+                self.check_report(message_id, lost, twice)
             if min(got) > 0 and message_id in cased:
                 twice.append(message_id + " in a case, too")
         self.told(what + ", delivered twice", twice)
@@ -359,6 +372,19 @@ class Acting:
         purged = len(self.purged)
         self.score.plain(what + ", purged", len(gone) == purged,
                          "%d are missing, %d were purged" % (len(gone), purged))
+
+    def reports(self, sender):
+        """Exim's reports name the Message-ID in their header, others do not."""
+        return sum(n for (_, rcpt), n in self.sink.delivered.items() if rcpt == sender)
+
+    def check_report(self, message_id, lost, twice):
+        """Who got no mail: then the sender got a report, one; else none."""
+        number = int(re.search(r"\d+", message_id).group())
+        reports = self.reports(self.sender(number, "back"))
+        if message_id in lost and reports == 1:
+            lost.remove(message_id)
+        elif reports > (message_id in lost):
+            twice.append("%s and %d reports" % (message_id, reports))
 
     def told(self, what, ids):
         self.score.plain("%s (of %d)" % (what, len(self.sent)), not ids,
@@ -439,6 +465,62 @@ class Acting:
                             f.read(), st.st_mode, st.st_uid, st.st_gid)
         return seen
 
+    # -- returning what waits to its senders ------------------------------------------------------
+
+    def letter(self, name, sender=None):
+        """A message that waits, outside the balance."""
+        message = load.Message("back-" + name, rcpts=["a%d-%s@r.example" % (NEVER, name)],
+                               sender="a0-%s@back.example" % name if sender is None else sender)
+        text, _ = load.send("127.0.0.1", scene.SMTP_PORT, message)
+        queue_id = re.search(self.ACCEPTED, text).group(1)
+        self.at_rest(message, queue_id)
+        return message, queue_id
+
+    def bounce(self, *ids):
+        return self.command("mqpurge", "--bounce", *ids, *self.BY_ID, "--why", "lab", "--yes", "-j")
+
+    HELD_TOO = True                 # what is held can be returned as it is
+
+    def returned(self, message, queue_id):
+        """Exactly one report to the sender, no further attempt at the recipient, and it is gone."""
+        tries = self.sink.attempts[message.rcpts[0]]
+        done = self.bounce(queue_id)
+        self.score.plain("returned", done.code == 0 and done.ids() == [queue_id], done.err)
+        inside.wait_until("a report", lambda: self.reports(message.sender))
+        inside.wait_until("its end", lambda: not self.snapshot(self.HOME, queue_id))
+        self.score.plain("one report", self.reports(message.sender) == 1,
+                         "%d reports" % self.reports(message.sender))
+        self.score.plain("no further attempt", self.sink.attempts[message.rcpts[0]] == tries,
+                         "the recipient was tried once more")
+
+    def left_alone(self, queue_id, done, why):
+        texts = [o.get("text", "") for o in done.outcomes if o["queue_id"] == queue_id]
+        self.score.plain("left alone", done.code == 3 and re.search(why, " ".join(texts)),
+                         "exit %d: %r" % (done.code, texts))
+
+    def returning(self):
+        """One that is meant, a neighbour, a report, and one that is held."""
+        first, first_id = self.letter("first")
+        other, other_id = self.letter("other")
+        report, report_id = self.letter("report", sender="")
+        held, held_id = self.letter("held")
+        neighbours = [self.files(i) for i in (other_id, report_id)]
+        self.left_alone(report_id, self.bounce(report_id), "null sender")
+        self.returned(first, first_id)
+        self.hold(held_id)
+        if self.HELD_TOO:
+            self.returned(held, held_id)
+        else:
+            self.left_alone(held_id, self.bounce(held_id), "quarantined")
+        for before, queue_id in zip(neighbours, (other_id, report_id)):
+            told = self.differing(before, self.files(queue_id))
+            self.score.plain("the neighbour " + queue_id, told is None, told)
+        self.run_queue()
+        reports = sum(n for (_, r), n in self.sink.delivered.items() if r.endswith("@back.example"))
+        self.score.plain("all reports", reports == 1 + self.HELD_TOO, "%d of them" % reports)
+        self.command("mqpurge", "--no-undo", other_id, report_id, *([] if self.HELD_TOO else [held_id]),
+                     *self.BY_ID, "--why", "lab", "--yes", "-j")
+
     # -- the log --------------------------------------------------------------------------------
 
     ID = re.compile(r"\b(?:[0-9A-Za-z]{6}-[0-9A-Za-z]{6,11}-[0-9A-Za-z]{2,4}"
@@ -487,6 +569,7 @@ class Acting:
     # -- all of it ------------------------------------------------------------------------------
 
     def act(self):
+        self.returning()
         self.native()
         self.together((), 3 + self.seconds / 5)
         calm = self.log()
@@ -494,7 +577,10 @@ class Acting:
         told = sum(n for k, n in self.counts.items() if k.endswith((" done", " skipped")))
         self.score.plain("lines of ours in the system's log", self.our_lines() == told,
                          "%d lines for %d messages" % (self.our_lines(), told))
+        self.score.plain("some were returned", self.counts["bounce done"] > 1 + self.HELD_TOO,
+                         "only those of the quiet beginning")
         self.together(("killed",), self.seconds / 2)
+        self.loop_kept()                # it may have been restored, all of it
         self.down()
         self.settle_accounts()
         claims = sum(n for k, n in self.counts.items() if k.endswith((" done", " skipped")))
@@ -506,7 +592,7 @@ class Acting:
                          "%d problems" % len(self.problems))
         self.summary(claims, locks)
 
-    VERBS = ("take", "restore", "hold", "release", "mqpurge", "recover", "verify", "pack")
+    VERBS = ("take", "restore", "hold", "release", "mqpurge", "bounce", "recover", "verify", "pack")
 
     def summary(self, claims, locks):
         verbs = sorted(v for v in self.counts if v in self.VERBS)

@@ -1,0 +1,50 @@
+/*
+ * Whether the server may still have a held message in its memory, from before somebody put it on hold while it was being delivered. Postfix's queue
+ * manager aborts when such a message comes back under it (3.7, tried), so it is asked before anything on hold goes on its way.
+ */
+#include <string.h>
+
+#include "act.h"
+
+/* Every recipient that is left was put off: the queue manager was through with it. It deletes these reasons when it takes a message up again (3.7). */
+static bool all_put_off(const struct lq_record *rec)
+{
+    const struct lq_recipient *r;
+    size_t n;
+
+    r = lq_record_recipients(rec, LQ_RECIPIENTS, &n);
+    for (size_t i = 0; i < n; i++)
+        if (r[i].delay_reason.n == 0)
+            return false;
+    return n > 0 && n == lq_record_recipient_count(rec, LQ_RECIPIENTS);
+}
+
+bool work_entries(const struct work *w, struct entry *entries)
+{
+    for (size_t i = 0; i < w->c.n; i++) {
+        const struct piece *p = &w->c.parts[i];
+        const char *id = strstr(p->name, w->item->id);
+
+        if (!id)
+            return false;
+        entries[i] = (struct entry){ .name = p->name, .id = id, .dir = (uint16_t)p->dir, .id_len = (uint8_t)strlen(w->item->id), .role = p->role };
+    }
+    return true;
+}
+
+bool work_settled(struct site *s, struct work *w, char why[256])
+{
+    struct entry entries[CLAIM_PARTS_MAX];
+    struct ref ref = { entries, (uint32_t)w->c.n, false };
+    bool settled = false;
+
+    if (w->c.state != STATE_HELD || !s->actor->settled || s->actor->settled(&s->sp, &w->c.parts[0].st, why))
+        return true;
+    if (!work_entries(w, entries))
+        return false;
+    reading_begin(&s->rd, &ref, &s->rec, LQ_FIELD_BIT(LQ_RECIPIENTS) | LQ_FIELD_BIT(LQ_REASON) | LQ_FIELD_BIT(LQ_STATE));
+    if (reading_sections(&s->rd, SEC_CONTROL) && reading_sections(&s->rd, SEC_LOG))
+        settled = all_put_off(&s->rec);
+    reading_end(&s->rd);
+    return settled;
+}
