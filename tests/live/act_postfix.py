@@ -19,7 +19,8 @@ class Postfix(acting.Acting, inject_postfix.Postfix):
     LOCKS = (r"skipped, still being delivered",)
     # Whoever says --active accepts that a delivery about to begin finds nothing.
     QUIET = (r"postsuper\[", r"removed$", r"postfix-script\[.*waiting for the Postfix mail system",
-             r"warning: open active \w+: No such file or directory")
+             r"warning: open active \w+: No such file or directory",
+             r"force-expired, returned to sender$", r"sender non-delivery notification: \w+$")
     BY_ID, DOWN = ("--trust-ids",), ("--active",)
     PORTS = (scene.SMTP_PORT, scene.ALT_PORT)
 
