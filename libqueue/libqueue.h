@@ -267,6 +267,15 @@ LQ_API bool lq_filter_asks_now(const struct lq_filter *f);
 LQ_API void lq_filter_invert(struct lq_filter *f);
 /** True when nothing was added: it selects every message. */
 LQ_API bool lq_filter_empty(const struct lq_filter *f);
+/** Fields that lq_filter_matches() looks at: LQ_FIELD_BIT()s for lq_scan_opts.fields. */
+LQ_API uint64_t lq_filter_fields(const struct lq_filter *f);
+/**
+ * True if f selects this record of a scan, by what the scan read of it; false also where that cannot be said. now: where ages count from.
+ * For putting several questions to one scan.
+ */
+LQ_API bool lq_filter_matches(const struct lq_filter *f, const struct lq_record *r, int64_t now);
+/** True if f selects a message that has this value in a field of LQ_TYPE_TEXT, and in no other field any. */
+LQ_API bool lq_filter_matches_text(const struct lq_filter *f, enum lq_field field, struct lq_str value);
 LQ_API void lq_filter_free(struct lq_filter *f);
 
 /* ---- scanning ------------------------------------------------------------------------------------ */
