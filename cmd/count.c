@@ -305,39 +305,63 @@ static uint32_t take_over(struct counter *c)
     return entry;
 }
 
-uint32_t count_key(struct counter *c, const char *p, size_t length)
+/* The entry of this text; 0: none yet. */
+static uint32_t find(struct counter *c, uint64_t hash, const char *p, uint32_t n)
+{
+    uint32_t slot = (uint32_t)hash & (c->slot_count - 1);
+
+    for (; c->slots[slot]; slot = (slot + 1) & (c->slot_count - 1)) {
+        struct counted *e = count_get(c, c->slots[slot]);
+
+        if (!same(c, e, hash, p, n))
+            continue;
+        if (!e->text)
+            keep(c, e, p);
+        return c->slots[slot];
+    }
+    return 0;
+}
+
+static bool is_full(const struct counter *c)
+{
+    return c->limit && c->n >= c->limit + COUNT_FIRST;
+}
+
+static uint32_t find_or_make(struct counter *c, const char *p, size_t length, bool take)
 {
     uint64_t hash = count_hash(p, length, c->fold);
-    uint32_t slot, entry, n = length < LENGTH_MAX ? (uint32_t)length : LENGTH_MAX;
+    uint32_t entry, n = length < LENGTH_MAX ? (uint32_t)length : LENGTH_MAX;
     struct counted *e;
 
     if (c->n == 0)
         begin(c);
-    slot = (uint32_t)hash & (c->slot_count - 1);
-    while (c->slots[slot]) {
-        e = count_get(c, c->slots[slot]);
-        if (same(c, e, hash, p, n)) {
-            if (!e->text)
-                keep(c, e, p);
-            return c->slots[slot];
-        }
-        slot = (slot + 1) & (c->slot_count - 1);
-    }
-    if (c->limit && c->n >= c->limit + COUNT_FIRST) {
+    entry = find(c, hash, p, n);
+    if (entry || (is_full(c) && !take))
+        return entry;
+    if (is_full(c)) {
         entry = take_over(c);
-        e = count_get(c, entry);
     } else {
         if (c->n >= c->slot_count / 4 * 3)
             more_slots(c);
         entry = new_entry(c);
-        e = count_get(c, entry);
     }
+    e = count_get(c, entry);
     e->hash = hash;
     e->length = n & LENGTH_MAX;
     if (!c->frugal || entry < FRUGAL_FROM || c->full)
         keep(c, e, p);
     place(c, entry);
     return entry;
+}
+
+uint32_t count_key(struct counter *c, const char *p, size_t n)
+{
+    return find_or_make(c, p, n, true);
+}
+
+uint32_t count_key_if_room(struct counter *c, const char *p, size_t n)
+{
+    return find_or_make(c, p, n, false);
 }
 
 void count_add(struct counter *c, uint32_t entry, const struct sighting *s)

@@ -64,6 +64,8 @@ enum { COUNT_COLUMNS_MAX = 64, COUNT_KEPT = 256 };
 
 /* The number of this text's entry, which is made if there is none. */
 uint32_t count_key(struct counter *c, const char *p, size_t n);
+/* The same, but 0 where there is none and no room for more. */
+uint32_t count_key_if_room(struct counter *c, const char *p, size_t n);
 /* Add a message to an entry, unless it was the last one that was added there. */
 void count_add(struct counter *c, uint32_t entry, const struct sighting *s);
 struct counted *count_get(const struct counter *c, uint32_t entry);

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cluster.h"
 #include "groups.h"
 #include "matrix.h"
 #include "opts.h"
@@ -13,12 +14,13 @@
 #include "tally.h"
 
 enum mode { MODE_PEOPLE, MODE_JSON, MODE_CSV };
-enum what { WHAT_SCREEN, WHAT_KEYS, WHAT_AGES };
+enum what { WHAT_SCREEN, WHAT_KEYS, WHAT_AGES, WHAT_CLUSTERS };
 
 enum {
     SCREEN_TOP = 5,         /* rows of each table of the screen */
     KEYS_TOP = 20,          /* rows of -k */
     SCREEN_LIMIT = 32768,   /* different values of which each table of the screen counts all exactly */
+    CLUSTERS_TOP = 10,
     KEYS_LIMIT = 100000,    /* the same of -k */
     AGES = 10,              /* steps of --matrix */
     FIRST_AGE = 300,        /* seconds */
@@ -59,7 +61,7 @@ struct stat_run {
     const char *by, *matrix_key, *sort, *rates_list, *step;
     unsigned long top, ages;
     bool all;                       /* -t 0 */
-    bool linear, parents;
+    bool linear, parents, clusters, body;
     enum color_when color;
 
     enum what what;
@@ -78,6 +80,7 @@ struct stat_run {
     struct rates rates;             /* 1, 5 and 60 minutes if nothing else was asked for */
     uint64_t recently[RATES_MAX];
     struct matrix matrix;
+    struct clusters alike;
     struct suspects suspects;
     struct sample sample;
     uint64_t sampled;               /* messages of the sample that were read */
@@ -111,6 +114,8 @@ static const struct opt options[] = {
     { "linear", 0, NULL, "its steps are all as long as the first; else each is twice the one before", INTO(opt_flag, linear) },
     { "step", 0, "AGE", "its first step (default 5m)", INTO(opt_text, step) },
     { "steps", 0, "N", "how many (default 10)", INTO(opt_count, ages), .value = 2 },
+    { "clusters", 0, NULL, "messages that look alike, with the selection that gives exactly them", INTO(opt_flag, clusters) },
+    { "body", 0, NULL, "there compare their bodies, too", INTO(opt_flag, body) },
     { "top", 't', "N", "the N largest; 0 for all (default 20, in the overview 5)", .set = set_top },
     { "sort", 0, "ORDER", "by count, bytes, rate, oldest or newest", INTO(opt_text, sort), .words = ORDERS },
     { "rates", 0, "AGE,...", "messages a minute that arrived in these last times and are still queued: 1m,5m,1h",
@@ -129,7 +134,7 @@ static int operand(void *base, const char *word, struct lq_error *err)
 
 static const struct opts_program program = {
     .name = "mqstat",
-    .usage = "[OPTION]... [-k KEY[,KEY] | --matrix KEY] [ID]...",
+    .usage = "[OPTION]... [-k KEY[,KEY] | --matrix KEY | --clusters] [ID]...",
     .summary = "Show who and what fills the mail queues.",
     .footer = "A rate is messages a minute from the first to the last still in the queue.\n"
               "Exit status: 0, 1 when a selection was given and nothing fits, 2 trouble.\n",
@@ -219,6 +224,8 @@ static void count_message(struct stat_run *s, const struct lq_record *r)
         tally_add(&s->by_keys, r, now, &seen);
     else if (s->what == WHAT_AGES)
         matrix_add(&s->matrix, r, now, &seen);
+    else if (s->what == WHAT_CLUSTERS)
+        cluster_add(&s->alike, r, s->walk.index, &seen);
     else
         count_screen(s, r, &seen);
     if (s->what == WHAT_SCREEN)
@@ -234,6 +241,8 @@ static uint64_t fields_wanted(const struct stat_run *s)
         return fields | tally_fields(&s->by_keys);
     if (s->what == WHAT_AGES)
         return fields | tally_fields(&s->matrix.tally);
+    if (s->what == WHAT_CLUSTERS)
+        return fields | cluster_fields();
     for (int i = 0; i < TOP_REASON; i++)
         fields |= tally_fields(&s->by_top[i]);
     return fields;
@@ -319,10 +328,32 @@ static void read_reasons_of(struct stat_run *s, size_t queue)
 
 static void read_reasons(struct stat_run *s)
 {
-    for (int i = 0; i < TOP_REASON && s->scans; i++)
+    for (int i = 0; i < TOP_REASON; i++)
         count_seal(&s->by_top[i].counts);
-    for (size_t i = 0; i < s->sel.queue_count && s->scans; i++)
+    for (size_t i = 0; i < s->sel.queue_count; i++)
         read_reasons_of(s, i);
+}
+
+/* --- the second pass of clusters --- */
+
+static void check_clusters(struct stat_run *s)
+{
+    struct lq_scan_opts opts = { .size = sizeof(opts), .filter = s->sel.filter, .threads = (unsigned)s->sel.threads };
+    const struct lq_record *rec;
+    struct lq_error err;
+
+    cluster_find(&s->alike, s->all ? SIZE_MAX : s->top ? s->top : CLUSTERS_TOP, &s->sel);
+    opts.fields = cluster_check_fields(&s->alike);
+    for (size_t i = 0; i < s->sel.queue_count; i++) {
+        struct lq_scan *scan = s->scans[i];
+
+        opts.now = select_now(&s->sel, i);
+        if (scan && lq_scan_again(scan, &opts, &err) == LQ_OK)
+            while (lq_scan_next(scan, &rec, &err) == LQ_OK)
+                cluster_check(&s->alike, rec, s->sel.queues[i].queue, i);
+        lq_scan_end(scan);
+        s->scans[i] = NULL;
+    }
 }
 
 /* --- people --- */
@@ -434,10 +465,10 @@ static void show_suspect(struct stat_run *s, struct tally *const tallies[TRAIT_C
     struct text line = { 0 }, command = { 0 };
     struct suspect found;
 
-    if (!suspect_find(&s->suspects, tallies, &found))
+    if (!suspect_find(&s->suspects, tallies, s->now, &found))
         return;
     text_put(&line, s->screen.color ? "\n\033[1m" : "\n");
-    suspect_sentence(&line, &s->suspects, tallies, &found);
+    suspect_sentence(&line, &s->suspects, tallies, &found, s->now);
     text_put(&line, s->screen.color ? "\033[0m" : "");
     put_line(&line);
     if (suspect_command(&command, &s->suspects, tallies, &found, &s->sel)) {
@@ -513,14 +544,15 @@ static void json_suspect(struct stat_run *s, struct text *t)
     struct suspect found;
 
     trait_tallies(s, tallies);
-    if (!suspect_find(&s->suspects, tallies, &found))
+    if (!suspect_find(&s->suspects, tallies, s->now, &found))
         return;
-    suspect_sentence(&sentence, &s->suspects, tallies, &found);
+    suspect_sentence(&sentence, &s->suspects, tallies, &found, s->now);
     text_put(t, ",\"suspect\":{\"key\":");
     text_json(t, tops[found.trait].key, strlen(tops[found.trait].key));
     text_put(t, ",\"value\":");
     suspect_value_json(t, tallies, &found);
-    text_format(t, ",\"count\":%lu,\"share\":%.6f,\"text\":", (unsigned long)found.messages, found.share);
+    text_format(t, ",\"count\":%lu,\"share\":%.6f,\"began\":%lu,\"last\":%lu,\"recent\":%lu,\"text\":", (unsigned long)found.messages,
+                found.share, (unsigned long)found.began, (unsigned long)found.last, (unsigned long)found.recent);
     text_json(t, sentence.p, sentence.n);
     if (suspect_command(&command, &s->suspects, tallies, &found, &s->sel)) {
         text_put(t, ",\"command\":");
@@ -625,6 +657,18 @@ static void print_ages(struct stat_run *s)
     }
 }
 
+static void print_clusters(struct stat_run *s)
+{
+    struct groups g = groups_of(s, NULL, 0);
+
+    if (s->mode == MODE_JSON)
+        cluster_json(&s->alike, &s->sel, &g);
+    else if (s->mode == MODE_CSV)
+        cluster_csv(&s->alike, &s->sel, &g);
+    else
+        cluster_show(&s->alike, &s->sel, &g);
+}
+
 static void print_screen(struct stat_run *s)
 {
     if (s->mode == MODE_PEOPLE)
@@ -681,7 +725,8 @@ static int prepare_screen(struct stat_run *s, struct lq_error *err)
 
         if (rc < 0)
             return rc;
-        s->by_top[i].counts.frugal = !s->all;
+        /* Of whom can be named as suspect every value must be there. */
+        s->by_top[i].counts.frugal = !s->all && i != TRAIT_USER && i != TRAIT_CLIENT && i != TRAIT_SENDER;
         s->by_top[i].counts.limit = SCREEN_LIMIT;
         s->by_top[i].counts.columns = s->rates_list ? (unsigned)s->rates.n : 0;
     }
@@ -689,23 +734,36 @@ static int prepare_screen(struct stat_run *s, struct lq_error *err)
     return tally_parse(&s->by_state, "state", err);
 }
 
-/* What can be shown, and the options that only go with it. */
+static int prepare_clusters(struct stat_run *s, struct lq_error *err)
+{
+    if (s->sort || s->rates_list)
+        return opts_wrong(err, "--clusters come by size, without --sort and --rates");
+    cluster_begin(&s->alike);
+    s->alike.bodies = s->body;
+    return LQ_OK;
+}
+
+/* What can be shown; again: what a second look at the queues is for. */
 static const struct {
     int (*prepare)(struct stat_run *s, struct lq_error *err);
+    void (*again)(struct stat_run *s);
     void (*print)(struct stat_run *s);
 } views[] = {
-    [WHAT_SCREEN] = { prepare_screen, print_screen },
-    [WHAT_KEYS] = { prepare_keys, print_keys },
-    [WHAT_AGES] = { prepare_ages, print_ages },
+    [WHAT_SCREEN] = { prepare_screen, read_reasons, print_screen },
+    [WHAT_KEYS] = { prepare_keys, NULL, print_keys },
+    [WHAT_AGES] = { prepare_ages, NULL, print_ages },
+    [WHAT_CLUSTERS] = { prepare_clusters, check_clusters, print_clusters },
 };
 
 static int choose(struct stat_run *s, struct lq_error *err)
 {
-    if (s->by && s->matrix_key)
-        return opts_wrong(err, "-k and --matrix are two different tables; take one");
+    if ((s->by != NULL) + (s->matrix_key != NULL) + s->clusters > 1)
+        return opts_wrong(err, "-k, --matrix and --clusters are different tables; take one");
+    if (s->body && !s->clusters)
+        return opts_wrong(err, "--body belongs to --clusters");
     if (!s->matrix_key && (s->linear || s->parents || s->step || s->ages))
         return opts_wrong(err, "--linear, --parents, --step and --steps belong to --matrix");
-    s->what = s->by ? WHAT_KEYS : s->matrix_key ? WHAT_AGES : WHAT_SCREEN;
+    s->what = s->by ? WHAT_KEYS : s->matrix_key ? WHAT_AGES : s->clusters ? WHAT_CLUSTERS : WHAT_SCREEN;
     return LQ_OK;
 }
 
@@ -732,14 +790,15 @@ static bool run(struct stat_run *s)
     if (!prepare(s) || !select_open(&s->sel))
         return false;
     s->queues = calloc(s->sel.queue_count, sizeof(*s->queues));
-    s->scans = s->what == WHAT_SCREEN ? calloc(s->sel.queue_count, sizeof(struct lq_scan *)) : NULL;
-    if (!s->queues || (!s->scans && s->what == WHAT_SCREEN))
+    s->scans = views[s->what].again ? calloc(s->sel.queue_count, sizeof(struct lq_scan *)) : NULL;
+    if (!s->queues || (!s->scans && views[s->what].again))
         report_no_memory();
     s->suspects.selected = !lq_filter_empty(s->sel.filter);
     count_messages(s);
     if (!walk_saw_any(&s->walk))
         return false;
-    read_reasons(s);
+    if (s->scans)
+        views[s->what].again(s);
     views[s->what].print(s);
     if (s->messages == 0)
         select_hint(&s->sel);
@@ -751,6 +810,7 @@ static void finish(struct stat_run *s)
 {
     tally_done(&s->by_keys);
     matrix_done(&s->matrix);
+    cluster_done(&s->alike);
     tally_done(&s->by_state);
     for (int i = 0; i < TOP_COUNT; i++)
         tally_done(&s->by_top[i]);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "paste.h"
 #include "report.h"
 
 enum {
@@ -57,7 +58,7 @@ static int compare_times(const void *pa, const void *pb)
  * One old message of the same account must not make a flood look slow: the first hundredth is left out
  * where it says when the flood began.
  */
-static void find_times(const struct suspects *s, struct suspect *out)
+static void find_times(const struct suspects *s, int64_t now, struct suspect *out)
 {
     uint32_t *times = malloc((out->messages + 1) * sizeof(*times)), n = 0, from, span;
 
@@ -71,6 +72,9 @@ static void find_times(const struct suspects *s, struct suspect *out)
         from = n / 100;
         span = times[n - 1] - times[from];
         out->began = times[from];
+        out->last = times[n - 1];
+        while (out->recent < n && now - (int64_t)times[n - 1 - out->recent] <= SUSPECT_RECENT)
+            out->recent++;
         out->has_rate = n - from > 1;
         out->rate = (n - from) * 60.0 / (span < 60 ? 60 : span);
     }
@@ -90,7 +94,7 @@ static uint32_t most(const struct suspects *s, const struct counter *c)
  * The account first: addresses change in minutes. But bounces are nobody's, although Exim writes its own login
  * into them.
  */
-bool suspect_find(const struct suspects *s, struct tally *const tallies[TRAIT_COUNT], struct suspect *out)
+bool suspect_find(const struct suspects *s, struct tally *const tallies[TRAIT_COUNT], int64_t now, struct suspect *out)
 {
     static const enum trait order[] = { TRAIT_SENDER, TRAIT_USER, TRAIT_CLIENT, TRAIT_SENDER };
 
@@ -102,7 +106,7 @@ bool suspect_find(const struct suspects *s, struct tally *const tallies[TRAIT_CO
             continue;
         *out = (struct suspect){ .trait = order[i], .entry = e, .messages = count_get(c, e)->messages };
         out->share = (double)out->messages / s->n;
-        find_times(s, out);
+        find_times(s, now, out);
         return true;
     }
     return false;
@@ -196,8 +200,21 @@ static void put_mix(struct text *t, const struct suspects *s, struct tally *cons
     }
 }
 
+/* Whether it goes on: what came lately, or since when nothing did. */
+static void put_growth(struct text *t, const struct suspect *found, int64_t now)
+{
+    if (found->recent) {
+        text_put(t, ", ");
+        text_count(t, found->recent);
+        text_format(t, " in the last %d minutes", SUSPECT_RECENT / 60);
+    } else if (found->last) {
+        text_put(t, ", none for ");
+        text_age(t, now - found->last);
+    }
+}
+
 void suspect_sentence(struct text *t, const struct suspects *s, struct tally *const tallies[TRAIT_COUNT],
-                      const struct suspect *found)
+                      const struct suspect *found, int64_t now)
 {
     static const char *const nouns[] = { [TRAIT_USER] = "account ", [TRAIT_CLIENT] = "client ", [TRAIT_SENDER] = "sender " };
 
@@ -214,61 +231,58 @@ void suspect_sentence(struct text *t, const struct suspects *s, struct tally *co
     }
     if (found->has_rate)
         text_format(t, found->rate < 10 ? ", %.1f/min" : ", %.0f/min", found->rate);
+    put_growth(t, found, now);
 }
 
 /* --- the command --- */
 
 static const struct {
     enum lq_selector sel;
-    const char *option, *before;
+    enum lq_field field;
+    const char *before;
 } typed[] = {
-    [TRAIT_USER] = { LQ_SEL_USER, "-u", "=" },
-    [TRAIT_CLIENT] = { LQ_SEL_CLIENT, "-p", "" },
-    [TRAIT_SENDER] = { LQ_SEL_SENDER, "-f", "=" },
+    [TRAIT_USER] = { LQ_SEL_USER, LQ_AUTH_USER, "=" },
+    [TRAIT_CLIENT] = { LQ_SEL_CLIENT, LQ_CLIENT_ADDRESS, "" },
+    [TRAIT_SENDER] = { LQ_SEL_SENDER, LQ_SENDER, "=" },
 };
 
-static bool parses(enum lq_selector sel, const char *pattern)
+/*
+ * Whether the option fits this value and none other that was seen. It looks at nothing else, so it then selects exactly the
+ * messages that were counted. Where not all values were kept nobody can say so.
+ */
+static bool fits_only(const struct lq_filter *filter, const struct counter *c, const struct suspect *found)
 {
-    struct lq_filter *filter;
-    struct lq_error err;
-    bool fine;
+    for (uint32_t e = COUNT_FIRST; e < c->n; e++) {
+        const struct counted *value = count_get(c, e);
+        struct lq_str text = { value->text, value->text ? count_kept(value) : 0 };
 
-    if (lq_filter_new(&filter, &err) < 0)
-        return false;
-    fine = lq_filter_add(filter, sel, pattern, &err) == LQ_OK;
-    lq_filter_free(filter);
-    return fine;
-}
-
-/* True when the selection's own options leave room for one more of this kind: the same twice would widen it. */
-static bool free_for(const struct selection *sel, enum lq_selector selector)
-{
-    for (size_t i = 0; i < sel->pick_count; i++)
-        if (sel->picks[i].opt->set && (enum lq_selector)sel->picks[i].opt->value == selector)
+        /* One that was cut is longer than every literal. */
+        if (count_cut(value) && e != found->entry)
+            continue;
+        if (!value->text || count_cut(value) ||
+            lq_filter_matches_text(filter, typed[found->trait].field, text) != (e == found->entry))
             return false;
-    return true;
+    }
+    return count_bound(c) == 0;
 }
 
 bool suspect_command(struct text *t, const struct suspects *s, struct tally *const tallies[TRAIT_COUNT],
                      const struct suspect *found, const struct selection *sel)
 {
-    const struct counted *e = count_get(&tallies[found->trait]->counts, found->entry);
-    enum lq_selector selector = typed[found->trait].sel;
-    struct text pattern = { 0 };
+    const struct counter *c = &tallies[found->trait]->counts;
+    const struct counted *e = count_get(c, found->entry);
+    struct paste paste;
     bool fine;
 
-    if (count_cut(e) || !text_plain(e->text, count_kept(e)) || !free_for(sel, selector) ||
-        (found->trait == TRAIT_USER && s->two_users))
-        return false;
+    paste_begin(&paste);
     if (found->trait == TRAIT_SENDER && e->length == 0)
-        text_put(&pattern, "<>");
+        paste_add(&paste, LQ_SEL_SENDER, "", "<>", 2);
     else
-        text_format(&pattern, "%s%.*s", typed[found->trait].before, (int)count_kept(e), e->text);
-    text_char(&pattern, '\0');
-    fine = e->length + (found->trait == TRAIT_SENDER) > 0 && parses(selector, pattern.p) && select_command(sel, "mqgrep", t);
-    text_format(t, " %s ", typed[found->trait].option);
-    text_shell(t, pattern.p, pattern.n - 1);
-    text_done(&pattern);
+        paste_add(&paste, typed[found->trait].sel, typed[found->trait].before, e->text, count_kept(e));
+    /* -u selects by either of two names. */
+    fine = !(found->trait == TRAIT_USER && s->two_users) && paste_ready(&paste, sel) && fits_only(paste.filter, c, found) &&
+           paste_command(t, &paste, sel, "mqgrep");
+    paste_done(&paste);
     return fine;
 }
 

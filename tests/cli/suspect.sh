@@ -48,3 +48,15 @@ last --spool even
 echo "--- too few to be a flood"
 message few 1aaaaa-000001-aa a@example.com b@example.net x
 last --spool few
+echo "--- hostile senders: what is printed selects exactly the messages that were counted, or nothing is printed"
+k=0
+for sender in '*@victim.example' '?@victim.example' '$(reboot)@x.example' "'; reboot #@x.example" '=a@x.example' '/.*/' '@victim.example' \
+    '"a b"@x.example' $'a\nb@x.example' $'a\033[2J@x.example' $'\xff@x.example' 'a\*@x.example' "$(printf '%0300d' 0)@x.example"; do
+    k=$((k + 1))
+    many "evil$k" "$sender" 'x' '-received_protocol esmtp'
+    message "evil$k" 1aaaaa-000300-aa bob@victim.example r@example.net x '-received_protocol esmtp' '-host_address 192.0.2.7.25'
+    message "evil$k" 1aaaaa-000301-aa "b@victim.example" r@example.net x '-received_protocol esmtp' '-host_address 192.0.2.7.25'
+    "$MQSTAT" "$now" --spool "evil$k" | sed -n '/ % of the queue/,$p' | cut -c 1-100
+    command=$("$MQSTAT" "$now" --spool "evil$k" | tail -n 1)
+    case $command in *mqgrep*) eval "\"\$MQGREP\" -c${command#*mqgrep}" ;; esac
+done

@@ -131,6 +131,36 @@ START_TEST(near_numbers)
 }
 END_TEST
 
+/* --- one value, asked of a filter --- */
+
+static const struct { enum lq_selector sel; const char *pattern; enum lq_field field; const char *value; bool fits; } match_rows[] = {
+    { LQ_SEL_SENDER, "=a@x.example",  LQ_SENDER,         "A@X.example",       true },
+    { LQ_SEL_SENDER, "=a@x.example",  LQ_SENDER,         "aa@x.example",      false },
+    { LQ_SEL_SENDER, "=*@x.example",  LQ_SENDER,         "b@x.example",       false },
+    { LQ_SEL_SENDER, "<>",            LQ_SENDER,         "",                  true },
+    { LQ_SEL_SENDER, "<>",            LQ_SENDER,         "a",                 false },
+    { LQ_SEL_SENDER, "<>",            LQ_SUBJECT,        "",                  false },
+    { LQ_SEL_USER,   "=alice",        LQ_AUTH_USER,      "alice",             true },
+    { LQ_SEL_USER,   "=alice",        LQ_AUTH_USER,      "alice@mx.example",  false },
+    { LQ_SEL_CLIENT, "192.0.2.1",     LQ_CLIENT_ADDRESS, "192.0.2.1",         true },
+    { LQ_SEL_CLIENT, "192.0.2.1",     LQ_CLIENT_ADDRESS, "192.0.2.11",        false },
+    { LQ_SEL_SIZE,   "0",             LQ_MESSAGE_SIZE,   "0",                 false },
+};
+
+START_TEST(matches_a_value)
+{
+    const char *value = match_rows[_i].value;
+    struct lq_filter *filter;
+    struct lq_error err;
+
+    ck_assert_int_eq(lq_filter_new(&filter, &err), LQ_OK);
+    ck_assert_int_eq(lq_filter_add(filter, match_rows[_i].sel, match_rows[_i].pattern, &err), LQ_OK);
+    ck_assert_int_eq(lq_filter_matches_text(filter, match_rows[_i].field, (struct lq_str){ value, strlen(value) }), match_rows[_i].fits);
+    ck_assert(!lq_filter_matches_text(filter, match_rows[_i].field, (struct lq_str){ NULL, 0 }));
+    lq_filter_free(filter);
+}
+END_TEST
+
 /* --- windows --- */
 
 static const struct { const char *in; int64_t seconds; } age_rows[] = {
@@ -296,6 +326,7 @@ int main(void)
     tcase_add_test(t, shapes_that_do_not_fit);
     tcase_add_loop_test(t, keys, 0, ROWS(key_rows));
     tcase_add_loop_test(t, near_numbers, 0, 4);
+    tcase_add_loop_test(t, matches_a_value, 0, ROWS(match_rows));
     tcase_add_loop_test(t, ages, 0, ROWS(age_rows));
     tcase_add_test(t, windows);
     tcase_add_loop_test(t, bounded, 0, 4);
