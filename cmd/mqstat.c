@@ -700,7 +700,7 @@ static int prepare_ages(struct stat_run *s, struct lq_error *err)
     int rc = s->step ? rates_age(&step, s->step, strlen(s->step), err) : LQ_OK;
 
     if (rc == LQ_OK && s->rates_list)
-        return opts_wrong(err, "--matrix shows ages; it has no --rates");
+        return opts_wrong(err, "a table of ages has no --rates");
     if (rc == LQ_OK)
         rc = matrix_begin(&s->matrix, s->matrix_key, s->ages ? s->ages : AGES, step, s->linear, s->parents, err);
     s->matrix.tally.counts.limit = KEYS_LIMIT;
@@ -737,7 +737,7 @@ static int prepare_screen(struct stat_run *s, struct lq_error *err)
 static int prepare_clusters(struct stat_run *s, struct lq_error *err)
 {
     if (s->sort || s->rates_list)
-        return opts_wrong(err, "--clusters come by size, without --sort and --rates");
+        return opts_wrong(err, "clusters come by size; there is no --sort and no --rates");
     cluster_begin(&s->alike);
     s->alike.bodies = s->body;
     return LQ_OK;
@@ -745,14 +745,15 @@ static int prepare_clusters(struct stat_run *s, struct lq_error *err)
 
 /* What can be shown; again: what a second look at the queues is for. */
 static const struct {
+    const char *option;
     int (*prepare)(struct stat_run *s, struct lq_error *err);
     void (*again)(struct stat_run *s);
     void (*print)(struct stat_run *s);
 } views[] = {
-    [WHAT_SCREEN] = { prepare_screen, read_reasons, print_screen },
-    [WHAT_KEYS] = { prepare_keys, NULL, print_keys },
-    [WHAT_AGES] = { prepare_ages, NULL, print_ages },
-    [WHAT_CLUSTERS] = { prepare_clusters, check_clusters, print_clusters },
+    [WHAT_SCREEN] = { "", prepare_screen, read_reasons, print_screen },
+    [WHAT_KEYS] = { "-k: ", prepare_keys, NULL, print_keys },
+    [WHAT_AGES] = { "--matrix: ", prepare_ages, NULL, print_ages },
+    [WHAT_CLUSTERS] = { "--clusters: ", prepare_clusters, check_clusters, print_clusters },
 };
 
 static int choose(struct stat_run *s, struct lq_error *err)
@@ -770,17 +771,24 @@ static int choose(struct stat_run *s, struct lq_error *err)
 static bool prepare(struct stat_run *s)
 {
     struct lq_error err = { 0 };
+    const char *option = "";
     int rc = choose(s, &err);
 
-    if (rc == LQ_OK && s->sort)
+    if (rc == LQ_OK && s->sort) {
+        option = "--sort: ";
         rc = parse_order(s, &err);
-    if (rc == LQ_OK)
+    }
+    if (rc == LQ_OK) {
+        option = "--rates: ";
         rc = rates_parse(&s->rates, s->rates_list ? s->rates_list : "1m,5m,60m", &err);
+    }
     s->needs_now = s->rates_list != NULL;
-    if (rc == LQ_OK)
+    if (rc == LQ_OK) {
+        option = views[s->what].option;
         rc = views[s->what].prepare(s, &err);
+    }
     if (rc < 0)
-        report(REPORT_FAILED, "%s", err.text);
+        report(REPORT_FAILED, "%s%s", option, err.text);
     s->screen = screen_look(s->color);
     return rc == LQ_OK;
 }
