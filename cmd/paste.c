@@ -99,13 +99,21 @@ static bool same_value(const char *a, const char *b)
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
+/* An expression may have come from a file and is then typed out. */
+static bool same_pick(const struct pick *a, const struct pick *b)
+{
+    if (a->expression || b->expression)
+        return a->expression && b->expression && strcmp(a->expression, b->expression) == 0;
+    return a->opt == b->opt && same_value(a->value, b->value);
+}
+
 /* The selection's own options, then ours. */
 static bool same_picks(const struct selection *back, const struct selection *sel, const struct paste *p)
 {
     if (back->pick_count != sel->pick_count + p->n)
         return false;
     for (size_t i = 0; i < sel->pick_count; i++)
-        if (back->picks[i].opt != sel->picks[i].opt || !same_value(back->picks[i].value, sel->picks[i].value))
+        if (!same_pick(&back->picks[i], &sel->picks[i]))
             return false;
     for (size_t i = 0; i < p->n; i++) {
         const struct pick *pick = &back->picks[sel->pick_count + i];

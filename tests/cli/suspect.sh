@@ -60,3 +60,5 @@ for sender in '*@victim.example' '?@victim.example' '$(reboot)@x.example' "'; re
     command=$("$MQSTAT" "$now" --spool "evil$k" | tail -n 1)
     case $command in *mqgrep*) eval "\"\$MQGREP\" -c${command#*mqgrep}" ;; esac
 done
+echo "--- with an expression"
+last --spool quote -e 'size < 1M and subject = "x"'
