@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "column.h"
+#include "explain.h"
 #include "opts.h"
 #include "print.h"
 #include "report.h"
@@ -647,6 +648,8 @@ int main(int argc, char **argv)
     report_begin(program.name);
     select_begin(&g.sel);
     parsed = opts_parse(&program, &g, argc, argv);
+    if (parsed == OPTS_GO)
+        parsed = select_aside(&g.sel);
     if (parsed == OPTS_GO)
         n = run(&g);
     finish(&g);

@@ -3,6 +3,7 @@
 
 #include "acting.h"
 #include "cases.h"
+#include "explain.h"
 #include "report.h"
 #include "restore.h"
 
@@ -94,6 +95,8 @@ int main(int argc, char **argv)
     report_begin(program.name);
     acting_begin(&p.a, argc, argv);
     parsed = opts_parse(&program, &p, argc, argv);
+    if (parsed == OPTS_GO)
+        parsed = select_aside(&p.a.sel);
     if (parsed == OPTS_GO && p.job)
         undo(&p);
     else if (parsed == OPTS_GO)

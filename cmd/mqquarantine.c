@@ -8,6 +8,7 @@
 
 #include "acting.h"
 #include "cases.h"
+#include "explain.h"
 #include "report.h"
 #include "restore.h"
 
@@ -496,7 +497,7 @@ int main(int argc, char **argv)
 
     report_begin(program.name);
     acting_begin(&q.a, argc, argv);
-    if (opts_parse(&program, &q, argc, argv) == OPTS_GO)
+    if (opts_parse(&program, &q, argc, argv) == OPTS_GO && select_aside(&q.a.sel) == OPTS_GO)
         run(&q);
     status = acting_end(&q.a);
     cases_end(&q.cases);

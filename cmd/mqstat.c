@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "cluster.h"
+#include "explain.h"
 #include "groups.h"
 #include "matrix.h"
 #include "opts.h"
@@ -841,6 +842,8 @@ int main(int argc, char **argv)
     report_begin(program.name);
     select_begin(&s.sel);
     parsed = opts_parse(&program, &s, argc, argv);
+    if (parsed == OPTS_GO)
+        parsed = select_aside(&s.sel);
     if (parsed == OPTS_GO)
         found = run(&s);
     finish(&s);

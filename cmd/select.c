@@ -9,6 +9,7 @@
 
 #include "print.h"
 #include "report.h"
+#include "sets.h"
 
 /* --- setters --- */
 
@@ -42,6 +43,29 @@ static int set_expression(const struct opt *o, void *target, const char *value, 
         add_pick(s, o, value, value);
     else if (rc == LQ_EINVAL)
         opts_point(err, value, at);
+    return rc;
+}
+
+/* A kept selection is read when its name is given: what it says then is what is asked. */
+static int set_use(const struct opt *o, void *target, const char *value, struct lq_error *err)
+{
+    struct selection *s = target;
+    char *expression = sets_read(value, err), **used;
+    size_t at;
+    int rc;
+
+    if (!expression)
+        return LQ_EINVAL;
+    used = realloc(s->used, (s->used_count + 1) * sizeof(*used));
+    if (!used)
+        report_no_memory();
+    s->used = used;
+    used[s->used_count++] = expression;
+    rc = lq_filter_expression(s->filter, expression, &at, err);
+    if (rc == LQ_OK)
+        add_pick(s, o, value, expression);
+    else if (rc == LQ_EINVAL)
+        opts_point(err, expression, at);
     return rc;
 }
 
@@ -124,7 +148,11 @@ const struct opt select_options[] = {
     { "damaged", 0, NULL, "with problems", PICK(LQ_SEL_DAMAGED) },
     { "expression", 'e', "EXPR", "and or not ( ) == != < <= > >= = (pattern) ~ (regex) in, over all fields: mqselect(7)",
       .set = set_expression, .value = LQ_SEL_COUNT },
+    { "use", 0, "NAME", "what was kept by --save", .set = set_use, .value = LQ_SEL_COUNT },
     { "ids-from", 0, "FILE", "ids in a file, between blanks or NULs; - is standard input", INTO(set_ids, ids) },
+
+    { "save", 0, "NAME", "keep this selection as NAME, for --use; nothing else is done", INTO(opt_text, save) },
+    { "explain", 0, NULL, "say in words what is selected, and what must be read; nothing else is done", INTO(opt_flag, explain) },
 
     { .heading = "Which queues" },
     { "spool", 0, "DIR", "this spool directory, live, stopped, copied or mounted; repeatable",
@@ -372,6 +400,9 @@ void select_end(struct selection *s)
     free(s->mtas.items);
     free(s->trusted.items);
     ids_done(&s->ids);
+    for (size_t i = 0; i < s->used_count; i++)
+        free(s->used[i]);
+    free(s->used);
     *s = (struct selection){ 0 };
 }
 
@@ -411,6 +442,7 @@ static void end_scan(struct walk *w)
 
     w->vanished += stats.vanished;
     w->undecided += stats.undecided;
+    w->stopped += stats.stopped;
     for (size_t i = 0; !w->quiet && (sentence = lq_scan_trouble(w->scan, i)); i++)
         report(REPORT_UNREADABLE, "%s", sentence);
     if (w->kept)
@@ -490,9 +522,12 @@ void walk_end(struct walk *w)
     if (w->vanished)
         report(REPORT_NOTE, "%llu message%s left the queue while it was being read", (unsigned long long)w->vanished,
                plural(w->vanished));
-    if (w->undecided)
+    if (w->undecided > w->stopped)
         report(REPORT_UNREADABLE, "%llu message%s not selected, because what the selection asks for could not be read",
-               (unsigned long long)w->undecided, plural(w->undecided));
+               (unsigned long long)(w->undecided - w->stopped), plural(w->undecided - w->stopped));
+    if (w->stopped)
+        report(REPORT_UNREADABLE, "%llu message%s not selected, because a regular expression took too long on %s and was stopped",
+               (unsigned long long)w->stopped, plural(w->stopped), w->stopped == 1 ? "it" : "them");
     if (!w->missing_told)
         report_missing(w);
 }

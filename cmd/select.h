@@ -47,6 +47,10 @@ struct selection {
     bool fixed_now;
     int64_t now;
     bool ages_said;
+    const char *save;           /* keep the selection under this name */
+    bool explain;
+    char **used;                /* texts of kept ones */
+    size_t used_count;
     struct taken *queues;
     size_t queue_count;
 };
@@ -108,7 +112,7 @@ struct walk {
     size_t index;                       /* the queue of the current record: sel->queues[index] */
     struct lq_scan *scan;
     struct lq_scan **kept;              /* one a queue, for the caller to end: the scans that came to their end; NULL: they are ended */
-    uint64_t selected, vanished, undecided;
+    uint64_t selected, vanished, undecided, stopped;
     size_t failed;                      /* queues that could not be listed at all */
 };
 

@@ -218,17 +218,20 @@ static void put_where(struct buf *b, const struct place *p)
 static void leaf_words(struct buf *b, const struct node *n)
 {
     const struct operand *o = &n->operand;
+    size_t count;
 
     if (n->selector == &selectors[LQ_SEL_DAMAGED]) {
         buf_add_str(b, "it has problems, and is not just being received");
         return;
     }
     if (is_ids(n)) {
-        buf_printf(b, "queue_id is one of %zu", o->ids.n);
-        if (o->ids.n == 1 && o->n == 1) {
-            b->n = 0;
-            buf_printf(b, "queue_id is %s", o->tests[0].literal);
-        }
+        const char **items = o->ids.n == 1 ? literals(o, &count) : NULL;
+
+        if (items)
+            buf_printf(b, "queue_id is %s", items[0]);
+        else
+            buf_printf(b, "queue_id is one of the %zu given", o->ids.n);
+        free(items);
         return;
     }
     buf_add_str(b, o->place.list ? o->all ? "all of " : "any of " : "");
@@ -270,6 +273,21 @@ static void tell_leaf(struct telling *t, unsigned depth, const struct node *n, b
     buf_done(&b);
 }
 
+static void tell_node(struct telling *t, unsigned depth, const struct node *n);
+
+/* An AND in an AND is one. */
+static void tell_children(struct telling *t, unsigned depth, const struct node *n)
+{
+    for (const struct node *c = n->first; c; c = c->next) {
+        const struct node *child = unwrapped(c);
+
+        if (child->kind == n->kind && n->kind != NODE_NOT)
+            tell_children(t, depth, child);
+        else
+            tell_node(t, depth, child);
+    }
+}
+
 static void tell_node(struct telling *t, unsigned depth, const struct node *n)
 {
     n = unwrapped(n);
@@ -279,8 +297,7 @@ static void tell_node(struct telling *t, unsigned depth, const struct node *n)
         tell_leaf(t, depth, unwrapped(n->first), !unwrapped(n->first)->operand.negated);
     } else {
         t->tell(t->ctx, depth, n->kind == NODE_NOT ? "not:" : n->kind == NODE_OR ? "any of these:" : "all of these:");
-        for (const struct node *c = n->first; c; c = c->next)
-            tell_node(t, depth + 1, c);
+        tell_children(t, depth + 1, n);
     }
 }
 

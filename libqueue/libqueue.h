@@ -310,6 +310,7 @@ struct lq_scan_stats {
     uint64_t selected;
     uint64_t vanished;      /* gone between listing and reading, also at the second look */
     uint64_t undecided;     /* membership could not be decided: unreadable where the filter asked */
+    uint64_t stopped;       /* of these: a regular expression took too long on one of its texts */
     uint64_t troubles;      /* directories and files that could not be read: lq_scan_trouble() */
 };
 LQ_API struct lq_scan_stats lq_scan_stats(const struct lq_scan *s);

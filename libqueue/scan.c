@@ -35,7 +35,7 @@ struct batch {
 };
 
 struct counts {
-    uint64_t vanished, undecided;
+    uint64_t vanished, undecided, stopped;
 };
 
 struct worker {
@@ -86,11 +86,12 @@ static void decide(struct worker *w, size_t i, struct slot *slot)
     unsigned need = 0;
     bool here = true;
 
+    w->state.stopped = false;
     slot->verdict = VERDICT_SKIP;
     reading_begin(rd, listing_ref(&s->sp, i), &slot->rec, s->want);
     if (s->filter) {
         while ((t = filter_eval(s->filter, &slot->rec, &w->state, &need)) == TRI_UNKNOWN && need && here)
-            here = reading_sections(rd, (need & SEC_CONTROL) ? SEC_CONTROL : need);
+            here = reading_sections(rd, need & (~need + 1));    /* the cheapest first: it may decide */
     }
     if (here && t == TRI_YES)
         here = reading_sections(rd, s->sections);
@@ -100,10 +101,12 @@ static void decide(struct worker *w, size_t i, struct slot *slot)
         return;
     }
     /* A message that is still being received is nobody's yet: that is known, and no trouble. */
-    if (t == TRI_UNKNOWN)
+    if (t == TRI_UNKNOWN) {
         w->counts.undecided += slot->rec.state != STATE_RECEIVING;
-    else if (t == TRI_YES)
+        w->counts.stopped += w->state.stopped && slot->rec.state != STATE_RECEIVING;
+    } else if (t == TRI_YES) {
         slot->verdict = VERDICT_SELECTED;
+    }
 }
 
 /* Twice the room for this record, if the others leave so much. */
@@ -262,10 +265,11 @@ static bool next_alone(struct lq_scan *s, const struct lq_record **rec)
 
 static void add_counts(struct lq_scan *s)
 {
-    s->stats.vanished = s->stats.undecided = 0;
+    s->stats.vanished = s->stats.undecided = s->stats.stopped = 0;
     for (unsigned i = 0; i < s->threads; i++) {
         s->stats.vanished += s->workers[i].counts.vanished;
         s->stats.undecided += s->workers[i].counts.undecided;
+        s->stats.stopped += s->workers[i].counts.stopped;
     }
     s->stats.troubles = listing_troubles(&s->sp);
     listing_settle(&s->sp);
