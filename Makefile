@@ -26,7 +26,7 @@ SAN     ?=
 # Seconds for each fuzzer: 10 in check, 600 in fuzz, if not given.
 FUZZ_SECONDS ?=
 
-PACKAGES := libpcre2-8 libarchive jansson libcrypto
+PACKAGES := libpcre2-8 libarchive jansson libcrypto zlib
 # For static linking. libarchive's own list names what every format and every kind of ACL needs; we write and read tar with gzip and
 # zstd, and the linker leaves out what nothing calls (Debian's libarchive.a has a section for each function).
 STATIC_PACKAGES := libpcre2-8 jansson libcrypto

@@ -4,6 +4,7 @@
 
 #include "column.h"
 #include "explain.h"
+#include "loglines.h"
 #include "opts.h"
 #include "print.h"
 #include "report.h"
@@ -29,6 +30,7 @@ struct grep {
     const char *fields, *sort, *format;
     unsigned long limit;
     enum color_when color;
+    struct loglines log;
 
     struct screen screen;
     struct columns columns;
@@ -60,6 +62,7 @@ static const struct opt options[] = {
     { "show", 0, NULL, "envelope and header of the message", MODE(MODE_SHOW) },
     { "raw", 0, NULL, "the bytes of its queue files", MODE(MODE_RAW) },
     { "eml", 0, NULL, "the message as it would be sent (RFC 5322)", MODE(MODE_EML) },
+    { "log", 0, "FILE", "the lines about it in this mail log, plain or .gz; - is standard input", INTO(loglines_option, log) },
     { "sort", 0, OPTS_FIELDS, "in the order of these fields", INTO(opt_text, sort) },
     { "reverse", 'R', NULL, "in reverse order", INTO(opt_flag, reverse) },
     { "max-count", 'm', "N", "the first N", INTO(opt_count, limit), .value = 1 },
@@ -179,6 +182,18 @@ static void table_cells(struct grep *g, const struct lq_record *r, struct text *
         column_show(row, r, &g->columns.list[i], row_now(g), word ? COLUMN_WORD : 0);
         text_char(row, '\0');
     }
+    if (g->table.below) {
+        loglines_text(&g->log, r, row);
+        text_char(row, '\0');
+    }
+}
+
+static void log_block(struct grep *g, const struct lq_record *r, struct text *row)
+{
+    if (!loglines_asked(&g->log))
+        return;
+    loglines_fields(&g->log, r, row);
+    loglines_text(&g->log, r, row);
 }
 
 static void long_block(struct grep *g, const struct lq_record *r, struct text *row)
@@ -186,6 +201,7 @@ static void long_block(struct grep *g, const struct lq_record *r, struct text *r
     for (enum lq_field f = 0; f < LQ_RECIPIENT; f++)
         if (LQ_FIELDS_ALL & LQ_FIELD_BIT(f))
             column_block(row, r, f, row_now(g));
+    log_block(g, r, row);
     text_char(row, '\n');
 }
 
@@ -207,6 +223,8 @@ static void brief_line(struct grep *g, const struct lq_record *r, struct text *r
         text_escape(row, s.p, s.n, 0);
     }
     text_char(row, '\n');
+    if (loglines_asked(&g->log))
+        loglines_text(&g->log, r, row);
 }
 
 static void id_line(struct grep *g, const struct lq_record *r, struct text *row)
@@ -222,6 +240,19 @@ static void nothing(struct grep *g, const struct lq_record *r, struct text *row)
     (void)g, (void)r, (void)row;
 }
 
+/* The record's last brace closes what is added, too. */
+static void json_with_log(struct grep *g, const struct lq_record *r, struct lq_str json, struct text *row)
+{
+    struct text whole = { 0 };
+
+    text_add(&whole, json.p, json.n - 1);
+    loglines_json(&g->log, r, &whole);
+    text_char(&whole, '}');
+    text_json_line(row, whole.p, whole.n, g->screen.terminal);
+    text_char(row, '\n');
+    text_done(&whole);
+}
+
 static void json_line(struct grep *g, const struct lq_record *r, struct text *row)
 {
     uint64_t fields = g->fields ? columns_json_fields(&g->columns) : LQ_FIELDS_ALL;
@@ -230,6 +261,10 @@ static void json_line(struct grep *g, const struct lq_record *r, struct text *ro
 
     if (lq_record_json(r, fields, &s, &err) < 0)
         report_no_memory();
+    if (loglines_asked(&g->log)) {
+        json_with_log(g, r, s, row);
+        return;
+    }
     /* A hostile message makes 40 MiB of it: not copied where it need not be. */
     if (g->screen.terminal || g->sort || g->reverse)
         text_json_line(row, s.p, s.n, g->screen.terminal);
@@ -309,6 +344,7 @@ static void show_message(struct grep *g, const struct lq_record *r, struct text 
     text_escape(row, header.p, header.n, ESCAPE_LINES);
     if (header.n > 0 && header.p[header.n - 1] != '\n')
         text_char(row, '\n');
+    log_block(g, r, row);
     text_char(row, '\n');
     write_failed(g, r, rc, &err);
     text_done(&header);
@@ -387,21 +423,22 @@ static const struct {
     const char *columns;        /* without --fields; NULL: --fields does not go with it */
     bool direct;                /* writes the message itself: cannot be sorted */
     bool ages;
+    bool log;                   /* --log goes with it */
 } modes[MODE_COUNT_OF] = {
-    [MODE_TABLE] = { table_cells, 0, "id,state,age,size,sender,client,recipients", false, true },
-    [MODE_LONG] = { long_block, LQ_FIELDS_ALL, NULL, false, true },
+    [MODE_TABLE] = { table_cells, 0, "id,state,age,size,sender,client,recipients", false, true, true },
+    [MODE_LONG] = { long_block, LQ_FIELDS_ALL, NULL, false, true, true },
     [MODE_BRIEF] = { brief_line, LQ_FIELD_BIT(LQ_QUEUE_ID) | LQ_FIELD_BIT(LQ_SENDER) | LQ_FIELD_BIT(LQ_RECIPIENT),
-                     NULL, false, false },
-    [MODE_IDS] = { id_line, LQ_FIELD_BIT(LQ_QUEUE_ID), NULL, false, false },
-    [MODE_COUNT] = { nothing, LQ_FIELD_BIT(LQ_QUEUE_ID), NULL, false, false },
-    [MODE_JSON] = { json_line, LQ_FIELDS_ALL, "id", false, false },
+                     NULL, false, false, true },
+    [MODE_IDS] = { id_line, LQ_FIELD_BIT(LQ_QUEUE_ID), NULL, false, false, false },
+    [MODE_COUNT] = { nothing, LQ_FIELD_BIT(LQ_QUEUE_ID), NULL, false, false, false },
+    [MODE_JSON] = { json_line, LQ_FIELDS_ALL, "id", false, false, true },
     [MODE_CSV] = { csv_line, 0,
                    "mta,spool,queue_name,queue_id,state,arrival_time,message_size,sender,recipients,client_address,"
-                   "auth_user,local_user,subject,problems", false, false },
-    [MODE_FORMAT] = { format_line, 0, NULL, false, false },
-    [MODE_SHOW] = { show_message, LQ_FIELDS_ALL, NULL, true, true },
-    [MODE_RAW] = { raw_message, LQ_FIELDS_ALL, NULL, true, false },
-    [MODE_EML] = { eml_message, LQ_FIELDS_ALL, NULL, true, false },
+                   "auth_user,local_user,subject,problems", false, false, false },
+    [MODE_FORMAT] = { format_line, 0, NULL, false, false, false },
+    [MODE_SHOW] = { show_message, LQ_FIELDS_ALL, NULL, true, true, true },
+    [MODE_RAW] = { raw_message, LQ_FIELDS_ALL, NULL, true, false, false },
+    [MODE_EML] = { eml_message, LQ_FIELDS_ALL, NULL, true, false, false },
 };
 
 static uint64_t fields_wanted(const struct grep *g)
@@ -414,6 +451,8 @@ static uint64_t fields_wanted(const struct grep *g)
         fields = columns_json_fields(&g->columns);
     else if (fields == 0)
         fields = columns_fields(&g->columns);
+    if (loglines_asked(&g->log))
+        fields |= loglines_fields_wanted();
     return fields | sort_fields(&g->sorter) | LQ_FIELD_BIT(LQ_QUEUE_ID);
 }
 
@@ -472,6 +511,7 @@ static void prepare_table(struct grep *g)
     }
     g->table = (struct table){
         .columns = g->titles, .n = g->columns.n, .screen = g->screen, .header = g->header || g->screen.terminal,
+        .below = loglines_asked(&g->log),
     };
 }
 
@@ -488,6 +528,10 @@ static bool agree(struct grep *g)
         wrong = "--fields goes with the table, --csv and -j only";
     else if ((g->sort || g->reverse) && modes[g->mode].direct)
         wrong = "--sort and -R do not go with --show, --raw and --eml";
+    else if (loglines_asked(&g->log) && !modes[g->mode].log)
+        wrong = "--log goes with the table, -l, -b, -j and --show only";
+    else if (loglines_from_stdin(&g->log) && g->sel.ids.standard_input)
+        wrong = "standard input cannot be both a log and a list of ids";
     if (wrong)
         report(REPORT_FAILED, "%s", wrong);
     return !wrong;
@@ -616,6 +660,7 @@ static void print_rest(struct grep *g, uint64_t n)
 static void finish(struct grep *g)
 {
     sort_done(&g->sorter);
+    loglines_done(&g->log);
     for (size_t i = 0; i < g->piece_count; i++)
         text_done(&g->pieces[i].plain);
     free(g->pieces);
@@ -628,6 +673,8 @@ static uint64_t run(struct grep *g)
 
     if (!prepare(g) || !select_open(&g->sel) || !one_message(g))
         return 0;
+    if (loglines_asked(&g->log))
+        loglines_read(&g->log, &g->sel, g->sort || g->reverse ? 0 : g->limit);
     g->walk = (struct walk){ .sel = &g->sel, .filter = g->sel.filter, .fields = fields_wanted(g) };
     n = list_messages(g);
     walk_end(&g->walk);

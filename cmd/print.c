@@ -437,6 +437,14 @@ static void squeeze(struct table *t)
     }
 }
 
+/* Behind the cells of a row, and its lines below. */
+static const char *next_row(const struct table *t, const char *cells)
+{
+    for (size_t i = 0; i < t->n + t->below; i++)
+        cells += strlen(cells) + 1;
+    return cells;
+}
+
 static void lay_out(struct table *t)
 {
     const char *p = t->waiting.p, *end = p + t->waiting.n;
@@ -448,8 +456,7 @@ static void lay_out(struct table *t)
     }
     while (p < end) {
         measure(t, p, end);
-        for (size_t i = 0; i < t->n; i++)
-            p += strlen(p) + 1;
+        p = next_row(t, p);
     }
     if (t->screen.width > 0) {
         squeeze(t);
@@ -534,6 +541,16 @@ static void print_row(struct table *t, const char *cells, bool title)
     text_done(&line);
 }
 
+static void print_whole_row(struct table *t, const char *row)
+{
+    print_row(t, row, false);
+    if (t->below) {
+        for (size_t i = 0; i < t->n; i++)
+            row += strlen(row) + 1;
+        output(row, strlen(row));
+    }
+}
+
 static void begin(struct table *t)
 {
     struct text titles = { 0 };
@@ -546,18 +563,15 @@ static void begin(struct table *t)
         print_row(t, titles.p, true);
     }
     text_done(&titles);
-    for (const char *p = t->waiting.p, *end = p + t->waiting.n; p < end;) {
-        print_row(t, p, false);
-        for (size_t i = 0; i < t->n; i++)
-            p += strlen(p) + 1;
-    }
+    for (const char *p = t->waiting.p, *end = p + t->waiting.n; p < end; p = next_row(t, p))
+        print_whole_row(t, p);
     text_done(&t->waiting);
 }
 
 void table_row(struct table *t, const char *cells, size_t size)
 {
     if (t->begun) {
-        print_row(t, cells, false);
+        print_whole_row(t, cells);
         return;
     }
     text_add(&t->waiting, cells, size);

@@ -86,6 +86,7 @@ struct table {
     size_t n;
     struct screen screen;
     bool header;
+    bool below;             /* each row has one more cell, whole lines that are printed below it as they are */
     /* its own: */
     struct text waiting;    /* rows not printed yet */
     size_t rows;

@@ -123,6 +123,11 @@ void json_text(struct buf *b, const char *name, const char *text)
         add_text(b, name, (struct lq_str){ text, strlen(text) });
 }
 
+void json_bytes(struct buf *b, const char *name, struct lq_str s)
+{
+    add_text(b, name, s);
+}
+
 void json_number(struct buf *b, const char *name, int64_t v)
 {
     add_key(b, name);

@@ -132,6 +132,7 @@ struct lq_set;
 struct lq_job;
 struct lq_vault;
 struct lq_case;
+struct lq_log;
 
 /** The library's version, "0.1.0". Static storage. */
 LQ_API const char *lq_version(void);
@@ -509,6 +510,60 @@ LQ_API int lq_pack(struct lq_case *c, const struct lq_set *set, const struct lq_
 LQ_API int lq_vault_recover(struct lq_vault *v, lq_finding_fn *tell, void *ctx, struct lq_error *err);
 /** Delete undo cases (custody purged) made before `before`; never one that holds taken mail. */
 LQ_API int lq_vault_expire(struct lq_vault *v, int64_t before, bool dry, lq_finding_fn *tell, void *ctx, struct lq_error *err);
+
+/* ---- the mail log beside the queue ------------------------------------------------------------------- */
+
+/* A line of a log. */
+struct lq_log_line {
+    const char *file;                   /* as it was named */
+    uint64_t number;                    /* in its file, from 1 */
+    bool has_time, cut;                 /* cut: the line was longer than what is kept of it, 64 KiB */
+    int64_t time;                       /* epoch seconds; of a stamp without zone by this process's TZ, without year by the file's age */
+    struct lq_str text;                 /* the line as it is there, anybody's bytes */
+};
+
+/**
+ * A reader of mail logs: first say which messages are asked for and in which files, then read, then ask for their lines.
+ * Memory: 60 bytes a message, 40 a line that is found; their texts beyond 64 MiB go to a nameless file in TMPDIR (/var/tmp). LQ_OK, LQ_ENOMEM.
+ */
+LQ_API int lq_log_new(struct lq_log **out, struct lq_error *err);
+/**
+ * Ask for a message of an MTA by its id. arrival: epoch seconds, NULL if not known; it tells messages apart that had the same id, as
+ * short ones of Postfix may. Asking twice is asking once. LQ_OK; LQ_EINVAL: no such MTA; LQ_ENOMEM.
+ */
+LQ_API int lq_log_want(struct lq_log *log, const char *mta, struct lq_str id, const int64_t *arrival, struct lq_error *err);
+/** Add a file: plain or gzip, whatever its name is; "-" is standard input. LQ_OK, LQ_ENOMEM. */
+LQ_API int lq_log_add_file(struct lq_log *log, const char *path, struct lq_error *err);
+/**
+ * Read the files once, each as a stream. Files whose first line has a time are read in the order of these times, if all of them
+ * have one and can be read twice; else in the order given. What cannot be read is a trouble, and what was found before it stays.
+ * LQ_OK, LQ_ENOMEM.
+ */
+LQ_API int lq_log_read(struct lq_log *log, struct lq_error *err);
+/** Sentence i about a file that could not be read to its end; NULL past the last. */
+LQ_API const char *lq_log_trouble(const struct lq_log *log, size_t i);
+/** Sentence i about lines that were left out because there are too many; NULL past the last. */
+LQ_API const char *lq_log_note(const struct lq_log *log, size_t i);
+/**
+ * Gather the lines of a message: those of its id, and those of the connection that brought it; *n of them. They stand for lq_log_line()
+ * and lq_log_json() until the next call of this or of lq_log_all(). LQ_OK; LQ_END: it was not asked for; LQ_ENOMEM.
+ */
+LQ_API int lq_log_message(struct lq_log *log, const char *mta, struct lq_str id, size_t *n, struct lq_error *err);
+/** Gather the lines of all messages, each line once, in the order of the files. LQ_OK, LQ_ENOMEM. */
+LQ_API int lq_log_all(struct lq_log *log, size_t *n, struct lq_error *err);
+/** Line i of what was gathered; its text lives until the next call with this log. False past the last. */
+LQ_API bool lq_log_line(struct lq_log *log, size_t i, struct lq_log_line *out);
+/**
+ * A field that the record does not have and the gathered lines of this message tell, as text: LQ_AUTH_USER, LQ_AUTH_METHOD, LQ_ATTEMPTS. p ==
+ * NULL otherwise. Lives until the next call with this log.
+ */
+LQ_API struct lq_str lq_log_field(struct lq_log *log, const struct lq_record *rec, enum lq_field f);
+/**
+ * Members for the JSON object of rec, without braces: "log_fields", if there are any, and "log". Lives until the next call with this log.
+ * LQ_OK, LQ_ENOMEM.
+ */
+LQ_API int lq_log_json(struct lq_log *log, const struct lq_record *rec, struct lq_str *out, struct lq_error *err);
+LQ_API void lq_log_free(struct lq_log *log);
 
 /* ---- words that commands share with the library ----------------------------------------------------- */
 
