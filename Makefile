@@ -12,6 +12,8 @@ SBINDIR ?= $(PREFIX)/sbin
 LIBDIR  ?= $(PREFIX)/lib
 INCDIR  ?= $(PREFIX)/include
 MANDIR  ?= $(PREFIX)/share/man
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+SHAREDIR ?= $(PREFIX)/share/mqtools
 COMPDIR ?= $(PREFIX)/share/bash-completion/completions
 CFLAGS  ?= -O2 -g
 # The commands find the library beside themselves, in the build folder as after installation.
@@ -58,6 +60,7 @@ UNIT_SRC := $(sort $(wildcard tests/unit/check_*.c))
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 TOOL_SRC := $(sort $(wildcard tests/*.c))
 SPOOL_SRC := $(sort $(wildcard tests/mkspool/*.c))
+UNITS    := mqtools-expire.service mqtools-expire.timer
 MAN      := $(sort $(wildcard man/*.[1-9]))
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
@@ -252,6 +255,12 @@ install: all
 	$(INSTALL) -m 644 $(ARCHIVE) '$(DESTDIR)$(LIBDIR)'
 	$(INSTALL) -m 644 $(B)/lib/libqueue.pc '$(DESTDIR)$(LIBDIR)/pkgconfig'
 	$(INSTALL) -m 644 libqueue/libqueue.h '$(DESTDIR)$(INCDIR)'
+	$(INSTALL) -d '$(DESTDIR)$(UNITDIR)' '$(DESTDIR)$(SHAREDIR)'
+	@for file in $(UNITS:%='$(UNITDIR)/%') '$(SHAREDIR)/mqtools-expire.cron'; do \
+	    echo "$(INSTALL) -m 644 share/$${file##*/}.in $(DESTDIR)$$file"; \
+	    sed 's|@SBINDIR@|$(SBINDIR)|' share/$${file##*/}.in >'$(B)/filled' && \
+	    $(INSTALL) -m 644 '$(B)/filled' "$(DESTDIR)$$file" || exit 1; \
+	done
 	@for page in $(MAN); do \
 	    dir='$(DESTDIR)$(MANDIR)'/man$${page##*.}; \
 	    echo "$(INSTALL) -m 644 $$page $$dir"; \
@@ -267,6 +276,7 @@ install: all
 
 # Files only: a folder may have become somebody else's too.
 uninstall:
+	rm -f $(foreach f,$(UNITS),'$(DESTDIR)$(UNITDIR)/$(f)') '$(DESTDIR)$(SHAREDIR)/mqtools-expire.cron'
 	rm -f $(COMMANDS:%='$(DESTDIR)$(SBINDIR)/%') $(COMMANDS:%='$(DESTDIR)$(COMPDIR)/%')
 	rm -f $(foreach f,$(REALNAME) $(SONAME) libqueue.so libqueue.a pkgconfig/libqueue.pc,'$(DESTDIR)$(LIBDIR)/$(f)')
 	rm -f '$(DESTDIR)$(INCDIR)/libqueue.h'

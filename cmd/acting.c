@@ -187,6 +187,15 @@ static bool guard_selection(struct acting *a)
     return true;
 }
 
+enum opts_result acting_configure(struct acting *a)
+{
+    enum opts_result rc = select_configure(&a->sel);
+
+    if (!a->vault)
+        a->vault = a->sel.conf.vault;
+    return rc;
+}
+
 bool acting_guard(struct acting *a)
 {
     struct lq_error err;

@@ -63,6 +63,8 @@ extern const struct opt acting_wait_options[];      /* for take and hold */
 
 /* Before opts_parse(); keeps the command line for the record, and catches what would end the program half way. */
 void acting_begin(struct acting *a, int argc, char **argv);
+/* After opts_parse(): select_configure(), and the vault that the file names. */
+enum opts_result acting_configure(struct acting *a);
 /* After opts_parse(): refuse what needs no look at a queue. False after saying why. */
 bool acting_guard(struct acting *a);
 /* Fix the set, show it, ask, do it: to the queues of the selection, which are open. Until --for has passed. */

@@ -73,10 +73,37 @@ static void put_words(struct text *t, const char *what, const struct word_list *
     text_format(t, "%s\n", words->n > 0 ? "" : none);
 }
 
+static void put_setting(struct text *t, const char *what, const char *value)
+{
+    if (!value)
+        return;
+    text_format(t, "  %s: ", what);
+    text_escape(t, value, strlen(value), 0);
+    text_char(t, '\n');
+}
+
+/* What mqtools.conf says and no option replaced. */
+static void put_conf(struct text *t, const struct selection *s)
+{
+    put_setting(t, "defaults from", s->conf.path ? s->conf.path : "nowhere, there is no " CONF_PATH);
+    for (size_t i = 0; i < s->conf.spool_count && s->spools.n == 0; i++)
+        put_setting(t, "spool", s->conf.spools[i]);
+    put_setting(t, "vault, if no option names one", s->conf.vault);
+    if (s->conf.undo_days)
+        text_format(t, "  undo cases are kept: %lu day%s\n", s->conf.undo_days, s->conf.undo_days == 1 ? "" : "s");
+    put_setting(t, "reporter", s->conf.reporter);
+}
+
 static void put_settings(struct text *t, const struct selection *s)
 {
     text_put(t, "In force:\n");
-    put_words(t, "spools", &s->spools, "those found on this machine");
+    put_conf(t, s);
+    if (s->spools.n > 0 || s->conf.spool_count == 0)
+        put_words(t, "spools", &s->spools, "those found on this machine");
+    if (s->trusted.n > 0)
+        put_words(t, "trusted", &s->trusted, "");
+    else
+        put_setting(t, "trusted", s->conf.trust ? s->conf.trust : "loopback, this machine's own addresses, Postfix's mynetworks");
     put_words(t, "mail servers", &s->mtas, "any");
     if (s->fixed_now)
         text_put(t, "  ages count from: "), text_time(t, s->now), text_char(t, '\n');

@@ -696,6 +696,8 @@ int main(int argc, char **argv)
     select_begin(&g.sel);
     parsed = opts_parse(&program, &g, argc, argv);
     if (parsed == OPTS_GO)
+        parsed = select_configure(&g.sel);
+    if (parsed == OPTS_GO)
         parsed = select_aside(&g.sel);
     if (parsed == OPTS_GO)
         n = run(&g);

@@ -96,6 +96,8 @@ int main(int argc, char **argv)
     acting_begin(&p.a, argc, argv);
     parsed = opts_parse(&program, &p, argc, argv);
     if (parsed == OPTS_GO)
+        parsed = acting_configure(&p.a);
+    if (parsed == OPTS_GO)
         parsed = select_aside(&p.a.sel);
     if (parsed == OPTS_GO && p.job)
         undo(&p);

@@ -23,6 +23,8 @@ struct quarantine {
     bool nothing;               /* there was nothing to do */
 };
 
+enum { UNDO_DAYS = 7 };
+
 /* What an option is good for. */
 enum {
     ON_SET = 1,             /* guards of a set: --expect, --max … */
@@ -298,7 +300,8 @@ static void pack(struct quarantine *q)
 
 static void expire(struct quarantine *q)
 {
-    int64_t before = time(NULL) - (int64_t)(q->days ? q->days : 7) * 86400;
+    unsigned long days = q->days ? q->days : q->a.sel.conf.undo_days ? q->a.sel.conf.undo_days : UNDO_DAYS;
+    int64_t before = time(NULL) - (int64_t)days * 86400;
     struct lq_error err;
 
     if (!cases_vaults(&q->cases, q->a.vault, &q->a.sel))
@@ -497,7 +500,7 @@ int main(int argc, char **argv)
 
     report_begin(program.name);
     acting_begin(&q.a, argc, argv);
-    if (opts_parse(&program, &q, argc, argv) == OPTS_GO && select_aside(&q.a.sel) == OPTS_GO)
+    if (opts_parse(&program, &q, argc, argv) == OPTS_GO && acting_configure(&q.a) == OPTS_GO && select_aside(&q.a.sel) == OPTS_GO)
         run(&q);
     status = acting_end(&q.a);
     cases_end(&q.cases);

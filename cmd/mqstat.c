@@ -843,6 +843,8 @@ int main(int argc, char **argv)
     select_begin(&s.sel);
     parsed = opts_parse(&program, &s, argc, argv);
     if (parsed == OPTS_GO)
+        parsed = select_configure(&s.sel);
+    if (parsed == OPTS_GO)
         parsed = select_aside(&s.sel);
     if (parsed == OPTS_GO)
         found = run(&s);

@@ -160,6 +160,7 @@ const struct opt select_options[] = {
     { "mta", 0, "NAME", "only exim, postfix or sendmail; repeatable", INTO(set_word, mtas), .words = "exim postfix sendmail" },
     { "host", 0, "NAME", "the host that the spool comes from", INTO(opt_text, host) },
     { "now", 0, "TIME", "count ages from here", .set = set_now },
+    { "config", 0, "FILE", "defaults, instead of /etc/mqtools.conf: mqtools.conf(5)", INTO(opt_text, config) },
     { "threads", 0, "N", "readers side by side; the output is the same", INTO(opt_count, threads),
       .value = 1 },
     { 0 }
@@ -188,6 +189,25 @@ void select_begin(struct selection *s)
     *s = (struct selection){ 0 };
     if (lq_filter_new(&s->filter, &err) < 0)
         report_no_memory();
+}
+
+static bool configure_trust(struct selection *s)
+{
+    struct lq_error err;
+
+    if (s->trust || !s->conf.trust)
+        return true;
+    if (lq_trust_new(&s->trust, &err) < 0)
+        report_no_memory();
+    if (lq_trust_add(s->trust, s->conf.trust, &err) == LQ_OK)
+        return true;
+    report(REPORT_FAILED, "%s, trust: %s", s->conf.path, err.text);
+    return false;
+}
+
+enum opts_result select_configure(struct selection *s)
+{
+    return conf_read(&s->conf, s->config) && configure_trust(s) ? OPTS_GO : OPTS_WRONG;
 }
 
 int select_operand(struct selection *s, const char *word, struct lq_error *err)
@@ -345,12 +365,37 @@ bool select_finish(struct selection *s)
     return true;
 }
 
+/* What the file names, but for --mta; a directory there is what it looks like. */
+static void open_configured(struct selection *s)
+{
+    for (size_t i = 0; i < s->conf.spool_count; i++) {
+        const char *dir = s->conf.spools[i];
+        struct lq_queue *queue;
+        struct lq_error err;
+
+        if (already_open(s, dir))
+            continue;
+        if (lq_queue_open(&queue, NULL, dir, s->host, &err) < 0) {
+            report(REPORT_UNREADABLE, "%s", err.text);
+        } else if (!wanted_mta(s, lq_queue_mta(queue))) {
+            lq_queue_close(queue);
+        } else {
+            report(REPORT_NOTE, "%s (%s; %s)", lq_queue_dir(queue), lq_queue_mta(queue), s->conf.path);
+            add_queue(s, queue, false);
+        }
+    }
+    if (s->queue_count == 0)
+        report(REPORT_FAILED, "%s names no spool that could be opened; --spool DIR names one", s->conf.path);
+}
+
 bool select_open(struct selection *s)
 {
     if (!select_finish(s))
         return false;
     if (s->spools.n > 0)
         open_named(s);
+    else if (s->conf.spool_count > 0)
+        open_configured(s);
     else
         open_found(s);
     if (lq_filter_asks_now(s->filter))
@@ -395,6 +440,7 @@ void select_end(struct selection *s)
     select_close(s);
     lq_filter_free(s->filter);
     lq_trust_free(s->trust);
+    conf_done(&s->conf);
     free(s->picks);
     free(s->spools.items);
     free(s->mtas.items);
@@ -676,6 +722,10 @@ bool select_command(const struct selection *s, const char *command, struct text 
     bool fine = !s->ids.given && !s->inverted && !lq_filter_asks_now(s->filter);
 
     text_put(t, command);
+    if (s->config) {
+        text_put(t, " --config");
+        fine = fine && put_value(t, s->config);
+    }
     for (size_t i = 0; i < s->spools.n && fine; i++) {
         text_put(t, " --spool");
         fine = put_value(t, s->spools.items[i]);

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "conf.h"
 #include "ids.h"
 #include "libqueue.h"
 #include "opts.h"
@@ -47,6 +48,8 @@ struct selection {
     bool fixed_now;
     int64_t now;
     bool ages_said;
+    const char *config;         /* instead of the usual file of defaults */
+    struct conf conf;
     const char *save;           /* keep the selection under this name */
     bool explain;
     char **used;                /* texts of kept ones */
@@ -59,6 +62,11 @@ extern const struct opt select_options[];   /* offsets in struct selection */
 
 /* Before opts_parse(). */
 void select_begin(struct selection *s);
+/*
+ * After opts_parse(): take what mqtools.conf says where the command line says nothing. OPTS_WRONG after saying which line of it is
+ * not understood.
+ */
+enum opts_result select_configure(struct selection *s);
 /* An argument that is no option: an id, or "-" for ids on standard input. For opts_program.operand. */
 int select_operand(struct selection *s, const char *word, struct lq_error *err);
 /*
