@@ -311,9 +311,12 @@ static int take_name(struct parser *p, char name[PLACE_NAME_MAX])
         return FAIL(p, at, "a question is missing before '%.*s'", (int)n, p->text + at);
     if (n >= PLACE_NAME_MAX)
         return FAIL(p, at, "unknown field '%.*s...'", 60, p->text + at);
-    for (size_t i = 0; i < n; i++)
-        name[i] = (char)(p->text[at + i] == '-' ? '_' : p->text[at + i]);
+    memcpy(name, p->text + at, n);
     name[n] = '\0';
+    /* Header fields have names of their own, with dashes. */
+    for (size_t i = 0; i < n && strncmp(name, "header.", 7) != 0; i++)
+        if (name[i] == '-')
+            name[i] = '_';
     p->at += n;
     return LQ_OK;
 }

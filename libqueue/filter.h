@@ -24,8 +24,7 @@ enum kind {
     KIND_WORD,          /* one of a few words */
     KIND_SIZE, KIND_COUNT, KIND_TIME, KIND_AGE,
     KIND_BOOL,
-    KIND_LIST,          /* of things with parts: only whether there are any */
-    KIND_ASK            /* a selector's own: its compile() gets the pattern */
+    KIND_LIST           /* of things with parts: only whether there are any */
 };
 
 static inline bool kind_is_number(enum kind kind)
@@ -60,7 +59,6 @@ struct place {
     enum lq_field field2;
     enum part part2;
     const struct words *words;  /* of KIND_WORD */
-    const struct selector *ask; /* of KIND_ASK */
 };
 
 /* The place of a name or alias. LQ_EINVAL with a sentence that offers the nearest name. */

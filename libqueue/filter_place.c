@@ -227,7 +227,6 @@ static const struct {
     [KIND_TIME] = { NUMBER_OPS, "a time" },     [KIND_AGE] = { NUMBER_OPS, "an age" },
     [KIND_BOOL] = { OP(HAS) | OP(IS) | OP(FITS), "true or false" },
     [KIND_LIST] = { OP(HAS), "a list of several things (name one of them, like received.from)" },
-    [KIND_ASK] = { OP(IS) | OP(FITS) | OP(REGEX) | OP(IN), "a text" },
 };
 
 int operand_fits_kind(const struct operand *o, struct lq_error *err)
