@@ -15,6 +15,8 @@ MANDIR  ?= $(PREFIX)/share/man
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 SHAREDIR ?= $(PREFIX)/share/mqtools
 COMPDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR  ?= $(PREFIX)/share/zsh/site-functions
+FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 CFLAGS  ?= -O2 -g
 # The commands find the library beside themselves, in the build folder as after installation.
 # Empty it where the library is on the system's path.
@@ -266,18 +268,21 @@ install: all
 	    echo "$(INSTALL) -m 644 $$page $$dir"; \
 	    $(INSTALL) -d "$$dir" && $(INSTALL) -m 644 "$$page" "$$dir" || exit 1; \
 	done
-	@for command in $(COMMANDS); do \
-	    $(B)/sbin/$$command --completion bash >$(B)/completion 2>/dev/null || continue; \
-	    [ -s $(B)/completion ] || continue; \
-	    echo "$(INSTALL) completion of $$command"; \
-	    $(INSTALL) -d '$(DESTDIR)$(COMPDIR)' && \
-	    $(INSTALL) -m 644 $(B)/completion '$(DESTDIR)$(COMPDIR)'/$$command || exit 1; \
+	@for shell in 'bash $(COMPDIR)/' 'zsh $(ZSHDIR)/_' 'fish $(FISHDIR)/ .fish'; do \
+	    set -- $$shell; \
+	    $(INSTALL) -d '$(DESTDIR)'"$${2%/*}" || exit 1; \
+	    for command in $(COMMANDS); do \
+	        echo "$(INSTALL) completion of $$command for $$1"; \
+	        $(B)/sbin/$$command --completion $$1 >$(B)/completion && \
+	        $(INSTALL) -m 644 $(B)/completion '$(DESTDIR)'"$$2$$command$$3" || exit 1; \
+	    done; \
 	done
 
 # Files only: a folder may have become somebody else's too.
 uninstall:
 	rm -f $(foreach f,$(UNITS),'$(DESTDIR)$(UNITDIR)/$(f)') '$(DESTDIR)$(SHAREDIR)/mqtools-expire.cron'
 	rm -f $(COMMANDS:%='$(DESTDIR)$(SBINDIR)/%') $(COMMANDS:%='$(DESTDIR)$(COMPDIR)/%')
+	rm -f $(COMMANDS:%='$(DESTDIR)$(ZSHDIR)/_%') $(COMMANDS:%='$(DESTDIR)$(FISHDIR)/%.fish')
 	rm -f $(foreach f,$(REALNAME) $(SONAME) libqueue.so libqueue.a pkgconfig/libqueue.pc,'$(DESTDIR)$(LIBDIR)/$(f)')
 	rm -f '$(DESTDIR)$(INCDIR)/libqueue.h'
 	rm -f $(foreach p,$(MAN),'$(DESTDIR)$(MANDIR)/man$(patsubst .%,%,$(suffix $(p)))/$(notdir $(p))')

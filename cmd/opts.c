@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "complete.h"
 #include "print.h"
 #include "report.h"
 
@@ -43,7 +44,7 @@ static const struct opt common[] = {
     { .heading = "Other" },
     { .name = "help", .letter = 'h', .help = "show this help" },
     { .name = "version", .help = "show the version" },
-    { .name = "completion", .arg = "SHELL", .help = "print a completion script (bash)", .words = "bash" },
+    { .name = "completion", .arg = "SHELL", .help = "print a completion script: " COMPLETE_SHELLS, .words = COMPLETE_SHELLS },
     { 0 }
 };
 
@@ -252,7 +253,7 @@ static enum opts_result unknown_letter(const struct flat *f, char letter)
     return OPTS_WRONG;
 }
 
-/* --- help and completion --- */
+/* --- help --- */
 
 enum { HELP_AT = 26, HELP_END = 79 };
 
@@ -317,63 +318,18 @@ static void print_help(const struct flat *f)
     text_done(&t);
 }
 
-/* What compgen is asked for: files, folders, the words of the row, or names of fields. False: nothing. */
-static bool complete_with(struct text *t, const struct opt *o)
+static bool print_completion(const struct flat *f, const char *shell)
 {
-    if (o->words) {
-        text_format(t, "-W '%s'", o->words);
-    } else if (strcmp(o->arg, "DIR") == 0) {
-        text_put(t, "-d");
-    } else if (strcmp(o->arg, "FILE") == 0) {
-        text_put(t, "-f");
-    } else if (strcmp(o->arg, OPTS_FIELDS) == 0) {
-        text_put(t, "-W 'id size client user age");
-        for (enum lq_field f = 0; lq_field_name(f); f++)
-            text_format(t, " %s", lq_field_name(f));
-        text_put(t, "'");
-    } else {
-        return false;
-    }
-    return true;
-}
-
-static void complete_argument(struct text *t, const struct opt *o)
-{
-    struct text with = { 0 };
-
-    if (complete_with(&with, o)) {
-        text_format(t, "        --%s", o->name);
-        if (o->letter)
-            text_format(t, "|-%c", o->letter);
-        text_format(t, ") COMPREPLY=($(compgen %.*s -- \"$cur\")); return ;;\n", (int)with.n, with.p);
-    }
-    text_done(&with);
-}
-
-static void print_completion(const struct flat *f)
-{
-    const char *name = f->program->name;
+    const struct opt *rows[ROWS_MAX];
     struct text t = { 0 };
+    bool known;
 
-    text_format(&t, "# bash completion for %s, made by %s --completion bash\n", name, name);
-    text_format(&t, "_%s()\n{\n    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n", name);
-    text_put(&t, "    COMPREPLY=()\n");
-    text_put(&t, "    [[ $cur == = ]] && cur=\n");
-    text_put(&t, "    [[ $prev == = ]] && prev=${COMP_WORDS[COMP_CWORD-2]}\n    case $prev in\n");
     for (size_t i = 0; i < f->n; i++)
-        if (f->rows[i].row->arg)
-            complete_argument(&t, f->rows[i].row);
-    text_put(&t, "    esac\n");
-    if (f->program->verbs)
-        text_format(&t, "    [[ $cur == -* || $COMP_CWORD -gt 1 ]] || { COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return; }\n",
-                    f->program->verbs);
-    text_put(&t, "    [[ $cur == -* ]] || return\n    COMPREPLY=($(compgen -W '");
-    for (size_t i = 0, any = 0; i < f->n; i++)
-        if (f->rows[i].row->name)
-            text_format(&t, "%s--%s", any++ ? " " : "", f->rows[i].row->name);
-    text_format(&t, "' -- \"$cur\"))\n}\ncomplete -F _%s %s\n", name, name);
+        rows[i] = f->rows[i].row;
+    known = complete_script(&t, shell, f->program, rows, f->n);
     output(t.p, t.n);
     text_done(&t);
+    return known;
 }
 
 static void print_version(const struct flat *f)
@@ -394,10 +350,8 @@ static enum opts_result common_option(const struct flat *f, const struct opt *o,
         print_help(f);
     } else if (strcmp(o->name, "version") == 0) {
         print_version(f);
-    } else if (strcmp(value, "bash") == 0) {
-        print_completion(f);
-    } else {
-        report(REPORT_FAILED, "--completion: \"%s\" is not known; bash is", value);
+    } else if (!print_completion(f, value)) {
+        report(REPORT_FAILED, "--completion: \"%s\" is none of " COMPLETE_SHELLS, value);
         return OPTS_WRONG;
     }
     return OPTS_DONE;

@@ -62,9 +62,12 @@ run mqstat --spool q -j --csv
 for command in "$MQGREP" "$MQSTAT" "$MQQUARANTINE" "$MQPURGE"; do
     "$command" --help | awk 'length > 79 { print "too long: " $0 }'
     "$command" --help | grep -oE -- '--[a-z-]+' | sort -u >.help
-    "$command" --completion bash >.completion && bash -n .completion
-    grep -oE -- '--[a-z-]+' .completion | sort -u >.completed
-    comm -3 .help .completed
+    for shell in bash zsh fish; do
+        "$command" --completion $shell >.completion && $shell -n .completion
+        # fish names long options without their dashes.
+        grep -v '^#' .completion | sed -E 's/^(complete .*)-l ([a-z-]+).*/\1--\2/' | grep -oE -- '--[a-z-]+' | sort -u >.completed
+        comm -3 .help .completed
+    done
     "$command" --version | sed 's/[0-9][0-9.]*$/VERSION/'
     "$command" -h | head -n 1
 done
@@ -93,3 +96,8 @@ complete_verbs() {
 complete_verbs mqquarantine re
 complete_verbs mqquarantine take re
 complete_verbs mqquarantine take --tr
+fish_offers() { HOME=$PWD fish --no-config -c "\"$1\" --completion fish | source; complete -C '$2'" | cut -f 1 | tr '\n' ' '; echo; }
+fish_offers "$MQGREP" 'mqgrep --sub'
+fish_offers "$MQGREP" 'mqgrep -q h'
+fish_offers "$MQGREP" 'mqgrep --sort client_'
+fish_offers "$MQQUARANTINE" 'mqquarantine re'
