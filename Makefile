@@ -30,6 +30,8 @@ SAN     ?=
 # Seconds for each fuzzer: 10 in check, 600 in fuzz, if not given.
 FUZZ_SECONDS ?=
 
+# Headers alone: the library is loaded by who reads bodies, libqueue/mime_library.c.
+MIME_PACKAGE := gmime-3.0
 PACKAGES := libpcre2-8 libarchive jansson libcrypto zlib
 # For static linking. libarchive's own list names what every format and every kind of ACL needs; we write and read tar with gzip and
 # zstd, and the linker leaves out what nothing calls (Debian's libarchive.a has a section for each function).
@@ -48,6 +50,7 @@ MQ_CFLAGS   = -std=gnu11 -pthread -fPIC -fvisibility=hidden $(WARNINGS) $(SANFLA
 MQ_LDFLAGS  = -pthread $(SANFLAGS)
 
 PKG_CFLAGS  := $(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)
+MIME_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(MIME_PACKAGE) 2>/dev/null)
 PKG_LIBS    := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null)
 PKG_STATIC  := $(STATIC_LIBS) $(shell $(PKG_CONFIG) --static --libs $(STATIC_PACKAGES) 2>/dev/null)
 CMD_LIBS    := $(shell $(PKG_CONFIG) --libs jansson 2>/dev/null)
@@ -118,6 +121,8 @@ $(B)/include/libqueue.h: libqueue/libqueue.h
 	@mkdir -p $(@D)
 	@ln -sf $(abspath $<) $@
 
+$(call obj,$(wildcard libqueue/mime*.c) $(wildcard libqueue/static/*.c)): EXTRA_CFLAGS = $(MIME_CFLAGS) -Ilibqueue
+
 $(B)/obj/tests/unit/%.o: INCLUDES = -Ilibqueue -Icmd -Itests/unit
 $(B)/obj/tests/unit/%.o: EXTRA_CFLAGS = $(CHECK_CFLAGS)
 
@@ -155,9 +160,12 @@ $(B)/sbin/%: $(B)/obj/cmd/%.o $(CMDLIB) $(SHARED)
 	    -o $@ $< $(CMDLIB) -L$(B)/lib -lqueue -Wl,--as-needed $(CMD_LIBS)
 
 # One file that runs when copied to a jammed server, whatever is installed there.
-$(B)/static/%: $(B)/obj/cmd/%.o $(CMDLIB) $(ARCHIVE)
+# What it has instead of a shared library comes before the archive, so that the linker does not look there.
+NO_MIME := $(B)/obj/libqueue/static/mime_none.o
+
+$(B)/static/%: $(B)/obj/cmd/%.o $(CMDLIB) $(NO_MIME) $(ARCHIVE)
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(CC) -static $(CFLAGS) $(LDFLAGS) $(MQ_LDFLAGS) -o $@ $< $(CMDLIB) $(ARCHIVE) $(PKG_STATIC)
+	$(call say,LD,$@)$(CC) -static $(CFLAGS) $(LDFLAGS) $(MQ_LDFLAGS) -o $@ $< $(CMDLIB) $(NO_MIME) $(ARCHIVE) $(PKG_STATIC)
 
 # Unit tests take the archive: there hidden functions can be called.
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $(CMDLIB) $(ARCHIVE)
@@ -190,7 +198,7 @@ $(B)/tests/moves: $(B)/obj/tests/faults/moves.o $(ARCHIVE)
 CLANG   ?= clang
 FUZZSAN := address,undefined
 FUZZ_CC  = $(CLANG) $(MQ_CPPFLAGS) -Ilibqueue -MMD -MP -O1 -g -std=gnu11 -pthread $(WARNINGS) $(PKG_CFLAGS) \
-           -fno-sanitize-recover=all -fno-omit-frame-pointer
+           -fno-sanitize-recover=all -fno-omit-frame-pointer $(MIME_CFLAGS)
 
 build/fuzz/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)

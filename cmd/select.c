@@ -126,6 +126,8 @@ const struct opt select_options[] = {
     { "trust", 0, "NET", "networks whose Received fields are believed", .set = set_trust },
     { "user", 'u', "PAT", "authenticated account or local login", PICK(LQ_SEL_USER) },
     { "subject", 'S', "PAT", "decoded subject", PICK(LQ_SEL_SUBJECT) },
+    { "header", 'H', "NAME:PAT", "decoded header field of that name", PICK(LQ_SEL_HEADER) },
+    { "body", 'B', "PAT", "decoded text of a part of the body, or the name of an attached file", PICK(LQ_SEL_BODY) },
     { "helo", 0, "PAT", "name that the client gave", PICK(LQ_SEL_HELO) },
     { "client-name", 0, "PAT", "host name of the client", PICK(LQ_SEL_CLIENT_NAME) },
     { "protocol", 0, "PAT", "SMTP, ESMTPSA, local, ...", PICK(LQ_SEL_PROTOCOL) },
@@ -589,7 +591,7 @@ static const struct {
     { LQ_SEL_RECIPIENT_ALL, "recipient" }, { LQ_SEL_USER, "account" },
     { LQ_SEL_SUBJECT, "subject" },        { LQ_SEL_HELO, "HELO name" },
     { LQ_SEL_CLIENT_NAME, "client name" }, { LQ_SEL_REASON, "reason" },
-    { LQ_SEL_PROTOCOL, "protocol" },      { LQ_SEL_QUEUE, "queue name" },
+    { LQ_SEL_BODY, "text of a body" },     { LQ_SEL_PROTOCOL, "protocol" },      { LQ_SEL_QUEUE, "queue name" },
 };
 
 static const char *exact_noun(const struct pick *p)

@@ -90,7 +90,7 @@ static enum tri evaluate(struct lq_job *j, struct site *s, const struct ref *ref
 
     reading_begin(rd, ref, &s->rec, j->filter_fields | LQ_FIELD_BIT(LQ_STATE));
     while ((t = filter_eval(j->opts.filter, &s->rec, &j->filter_state, &need)) == TRI_UNKNOWN && need && here)
-        here = reading_sections(rd, need & SEC_CONTROL ? SEC_CONTROL : need);
+        here = reading_sections(rd, reading_first(need));
     reading_end(rd);
     return here ? t : TRI_NO;
 }

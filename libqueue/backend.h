@@ -95,6 +95,7 @@ struct reading {
     int fd;                     /* open while src is in use */
     struct buf headers;         /* the header block as it would be sent, LF line ends; limit RECORD_HEADERS_MAX */
     struct buf tmp, tmp2;       /* free for any use inside one call */
+    struct mime *mime;          /* the core's: reads the body where somebody asks for its text */
     bool vanished;              /* the key file is gone: set by read(), handled by the core */
     char path[1024];            /* reading_path()'s text */
 };

@@ -80,6 +80,8 @@ void reading_done(struct reading *rd);
 void reading_begin(struct reading *rd, const struct ref *ref, struct lq_record *rec, uint64_t want);
 /* Read these sections unless read; false when the message vanished (looked up again once, in vain). */
 bool reading_sections(struct reading *rd, unsigned sections);
+/* Of the sections that a filter still needs, the one to read first, the cheapest: it may decide, above all without the body. */
+unsigned reading_first(unsigned need);
 /* Close files and let go of buffers; the record stays. */
 void reading_end(struct reading *rd);
 

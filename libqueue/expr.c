@@ -314,7 +314,7 @@ static int take_name(struct parser *p, char name[PLACE_NAME_MAX])
     memcpy(name, p->text + at, n);
     name[n] = '\0';
     /* Header fields have names of their own, with dashes. */
-    for (size_t i = 0; i < n && strncmp(name, "header.", 7) != 0; i++)
+    for (size_t i = 0; i < n && !content_is_header(name); i++)
         if (name[i] == '-')
             name[i] = '_';
     p->at += n;

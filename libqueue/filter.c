@@ -117,24 +117,39 @@ void lq_filter_invert(struct lq_filter *f)
     }
 }
 
+/* Where a leaf belongs: with those of its selector; of header fields, with those of the same name. */
+static struct node *find_group(const struct lq_filter *f, enum lq_selector sel, const struct operand *o)
+{
+    if (sel != LQ_SEL_HEADER || !f->groups[sel])
+        return f->groups[sel];
+    for (struct node *c = f->root->first; c; c = c->next)
+        if (c->kind == NODE_OR && c->first->kind == NODE_LEAF && c->first->selector == &selectors[sel] &&
+            strcmp(c->first->operand.place.name, o->place.name) == 0)
+            return c;
+    return NULL;
+}
+
 static int add_leaf(struct lq_filter *f, enum lq_selector sel, const char *arg, struct lq_error *err)
 {
-    struct node *leaf = node_new(NODE_LEAF);
+    struct node *leaf = node_new(NODE_LEAF), *group = NULL;
     int rc;
 
     if (!leaf)
         return error_memory(err);
     leaf->selector = &selectors[sel];
     rc = selector_compile(&leaf->operand, &selectors[sel], arg, err);
-    if (rc == LQ_OK && !f->groups[sel]) {
-        f->groups[sel] = node_new(NODE_OR);
-        if (f->groups[sel])
-            node_append(f->root, f->groups[sel]);
+    if (rc == LQ_OK)
+        group = find_group(f, sel, &leaf->operand);
+    if (rc == LQ_OK && !group) {
+        group = node_new(NODE_OR);
+        if (group)
+            node_append(f->root, group);
         else
             rc = error_memory(err);
+        f->groups[sel] = group;
     }
     if (rc == LQ_OK)
-        node_append(f->groups[sel], leaf);
+        node_append(group, leaf);
     else
         node_free(leaf);
     return rc;

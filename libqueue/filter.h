@@ -141,6 +141,20 @@ enum tri filter_absent(const struct lq_record *r, enum lq_field f, unsigned *nee
 /* A pattern against a text; a limit reached is noted in the state. */
 enum tri filter_text_fits(const struct pattern *p, struct lq_str s, struct filter_state *state);
 
+/* --- the message's own words: filter_content.c --- */
+
+/* "header.NAME", in any case. */
+bool content_is_header(const char *name);
+int content_header_place(struct place *out, const char *name, struct lq_error *err);
+/* Loads the library that reads bodies; LQ_EINVAL with a sentence where there is none. */
+int content_body_place(struct place *out, struct lq_error *err);
+/* -H NAME:PATTERN. */
+int content_compile_header(struct operand *o, const char *arg, struct lq_error *err);
+enum tri content_match_header(const struct operand *o, const struct lq_record *r, struct filter_state *state, unsigned *need);
+enum tri content_match_body(const struct operand *o, const struct lq_record *r, struct filter_state *state, unsigned *need);
+/* Whether one text is what the operand asks for, whatever `all` and `negated` say. */
+enum tri operand_fits_text(const struct operand *o, struct lq_str s, struct filter_state *state);
+
 /* --- the tree --- */
 
 enum node_kind { NODE_AND, NODE_OR, NODE_NOT, NODE_LEAF };

@@ -161,6 +161,8 @@ const struct selector selectors[LQ_SEL_COUNT] = {
     [LQ_SEL_ORIGIN]        = { "--origin", NETS("origin_address") },
     [LQ_SEL_USER]          = { "-u", FITS("user") },
     [LQ_SEL_SUBJECT]       = { "-S", FITS("subject") },
+    [LQ_SEL_HEADER]        = { "-H", .names = true, .compile = content_compile_header },
+    [LQ_SEL_BODY]          = { "-B", FITS("body") },
     [LQ_SEL_HELO]          = { "--helo", FITS("helo_name") },
     [LQ_SEL_CLIENT_NAME]   = { "--client-name", FITS("client_name") },
     [LQ_SEL_PROTOCOL]      = { "--protocol", FITS("protocol_name") },

@@ -182,6 +182,10 @@ int place_find(struct place *out, const char *name, struct lq_error *err)
     char head[PLACE_NAME_MAX];
     enum lq_field f;
 
+    if (content_is_header(name))
+        return content_header_place(out, name, err);
+    if (strcmp(name, field_table[LQ_BODY].name) == 0)
+        return content_body_place(out, err);
     for (size_t i = 0; i < COUNT_OF(own_places); i++)
         if (strcmp(own_places[i].name, name) == 0) {
             *out = own_places[i];
@@ -265,11 +269,11 @@ static bool in_slashes(const char *text)
     return n > 1 && text[0] == '/' && text[n - 1] == '/';
 }
 
-static int compile_regex(struct test *t, const char *literal, struct lq_error *err)
+static int compile_regex(struct test *t, const struct place *p, const char *literal, struct lq_error *err)
 {
     const char *slash = in_slashes(literal) ? "" : "/";
 
-    return compile_pattern(t, PATTERN_TEXT, slash, literal, slash, err);
+    return compile_pattern(t, p->field == LQ_BODY ? PATTERN_BODY : PATTERN_TEXT, slash, literal, slash, err);
 }
 
 static bool has_wildcard(const char *literal)
@@ -296,7 +300,7 @@ static int compile_text(struct test *t, const struct operand *o, const char *lit
     };
 
     if (o->op == OP_REGEX)
-        return compile_regex(t, literal, err);
+        return compile_regex(t, &o->place, literal, err);
     if (o->op == OP_IS)
         return compile_exact(t, &o->place, literal, bare, err);
     if (o->place.kind == KIND_NAME && !has_wildcard(literal))
@@ -304,7 +308,7 @@ static int compile_text(struct test *t, const struct operand *o, const char *lit
     /* A path is no regular expression. */
     if (o->place.kind == KIND_NAME && literal[0] == '/')
         return compile_pattern(t, PATTERN_TEXT, "\\", literal, "", err);
-    return pattern_compile(&t->pattern, languages[o->place.kind], literal, err);
+    return pattern_compile(&t->pattern, o->place.field == LQ_BODY ? PATTERN_BODY : languages[o->place.kind], literal, err);
 }
 
 static int compile_ip(struct test *t, const struct operand *o, const char *literal, struct lq_error *err)
@@ -312,7 +316,7 @@ static int compile_ip(struct test *t, const struct operand *o, const char *liter
     struct ip ip;
 
     if (o->op == OP_REGEX)
-        return compile_regex(t, literal, err);
+        return compile_regex(t, &o->place, literal, err);
     if (o->op == OP_FITS && (has_wildcard(literal) || in_slashes(literal)))
         return pattern_compile(&t->pattern, PATTERN_TEXT, literal, err);
     if (o->op == OP_IS && !ip_parse(bytes_from(literal, strlen(literal)), &ip))
@@ -564,6 +568,13 @@ static enum tri fits(const struct operand *o, const struct value *v, struct filt
     return any;
 }
 
+enum tri operand_fits_text(const struct operand *o, struct lq_str s, struct filter_state *state)
+{
+    struct value v = { .text = s };
+
+    return fits(o, &v, state);
+}
+
 static int64_t age_of(int64_t time, int64_t now)
 {
     int64_t age;
@@ -767,6 +778,10 @@ static enum tri match_field(const struct operand *o, const struct lq_record *r, 
 {
     if (part == PART_COUNT)
         return match_number(o, r, f, part, state, need);
+    if (f == LQ_HEADER)
+        return content_match_header(o, r, state, need);
+    if (f == LQ_BODY)
+        return content_match_body(o, r, state, need);
     switch (field_table[f].type) {
     case LQ_TYPE_NUMBER:
     case LQ_TYPE_BOOL:

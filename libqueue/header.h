@@ -31,6 +31,22 @@ void header_unfold(struct bytes value, struct buf *out);
 void header_decode(struct bytes unfolded, struct buf *out);
 
 /*
+ * Text of a body from its charset into UTF-8, piece by piece: the charsets of header_decode(). What a charset does not have becomes U+FFFD.
+ * recode_begin() is false for a charset that is not known; after it, recode_end() must be called.
+ */
+struct recode {
+    const struct charset *charset;
+    void *cd;
+    unsigned char left[16];     /* the beginning of a character */
+    size_t n;
+};
+/* Nothing to do: UTF-8 or ASCII. */
+bool recode_is_utf8(struct bytes charset);
+bool recode_begin(struct recode *r, struct bytes charset);
+void recode_add(struct recode *r, const void *p, size_t n, struct buf *out);
+void recode_end(struct recode *r, struct buf *out);
+
+/*
  * One Received value into a hop (strings in the record's arena): by, with, id, helo (the name the client gave),
  * from (the verified name; the login of a local submission where Exim and Sendmail write it), address (RFC 5952
  * text), time. Understands Postfix, Exim, Sendmail and the general RFC 5321 forms. A part not found stays { NULL,

@@ -218,6 +218,8 @@ LQ_API void lq_domains_free(struct lq_domains *d);
 /* What a filter can ask; the arguments are texts as in mqselect(7). */
 enum lq_selector {
     LQ_SEL_SENDER, LQ_SEL_RECIPIENT, LQ_SEL_RECIPIENT_ALL, LQ_SEL_CLIENT, LQ_SEL_ORIGIN, LQ_SEL_USER, LQ_SEL_SUBJECT,
+    LQ_SEL_HEADER,      /* "NAME:PATTERN"; repeats for one NAME OR, different ones AND */
+    LQ_SEL_BODY,
     LQ_SEL_HELO, LQ_SEL_CLIENT_NAME, LQ_SEL_PROTOCOL, LQ_SEL_REASON, LQ_SEL_CLASS,
     LQ_SEL_SIZE, LQ_SEL_YOUNGER, LQ_SEL_OLDER, LQ_SEL_SINCE, LQ_SEL_UNTIL,
     LQ_SEL_RCPTS, LQ_SEL_ATTEMPTS,

@@ -12,6 +12,7 @@
 /* A pattern of a careless or hostile administrator's pipe against a stranger's text: none may take the machine. */
 enum {
     MATCH_LIMIT = 200000,
+    BODY_LIMIT = 5000000,       /* a text of 4 MiB is looked at from each of its bytes */
     DEPTH_LIMIT = 20000,
     HEAP_LIMIT_KIB = 4096
 };
@@ -111,10 +112,11 @@ static int compile_literal(struct pattern *p, const char *text, enum pattern_kin
     return compile_steps(p, text + 1, true, err);
 }
 
-static int compile_regex(struct pattern *p, const char *text, struct lq_error *err)
+static int compile_regex(struct pattern *p, const char *text, enum pattern_kind kind, struct lq_error *err)
 {
     size_t n = strlen(text);
     PCRE2_UCHAR message[200];
+    uint32_t lines = kind == PATTERN_BODY ? PCRE2_MULTILINE : 0;
     PCRE2_SIZE at;
     int code;
 
@@ -126,14 +128,14 @@ static int compile_regex(struct pattern *p, const char *text, struct lq_error *e
     p->form = FORM_REGEX;
     p->limits = pcre2_match_context_create(NULL);
     p->code = pcre2_compile((PCRE2_SPTR)text + 1, n - 2,
-                            PCRE2_CASELESS | PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C, &code, &at, NULL);
+                            PCRE2_CASELESS | PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C | lines, &code, &at, NULL);
     if (!p->limits)
         return error_memory(err);
     if (!p->code) {
         pcre2_get_error_message(code, message, sizeof(message));
         return error_set(err, LQ_EINVAL, "bad regular expression %.300s: %s at character %zu.", text, (char *)message, at + 1);
     }
-    pcre2_set_match_limit(p->limits, MATCH_LIMIT);
+    pcre2_set_match_limit(p->limits, kind == PATTERN_BODY ? BODY_LIMIT : MATCH_LIMIT);
     pcre2_set_depth_limit(p->limits, DEPTH_LIMIT);
     pcre2_set_heap_limit(p->limits, HEAP_LIMIT_KIB);
     /* Without a just-in-time compiler the interpreter does the same, slower. */
@@ -158,7 +160,7 @@ static int compile_glob(struct pattern *p, const char *text, enum pattern_kind k
 
     if (text[0] == '^' || ends_with(text, n, '$'))
         return refuse_anchor(text, err);
-    if (text[0] == '@' && kind != PATTERN_TEXT)
+    if (text[0] == '@' && (kind == PATTERN_ADDRESS || kind == PATTERN_USER))
         return compile_domain(p, text, err);
     p->before_realm = kind == PATTERN_USER && !strchr(text, '@');
     int rc = compile_steps(p, text, false, err);
@@ -175,7 +177,7 @@ static int compile(struct pattern *p, enum pattern_kind kind, const char *text, 
     if (text[0] == '=')
         return compile_literal(p, text, kind, err);
     if (text[0] == '/')
-        return compile_regex(p, text, err);
+        return compile_regex(p, text, kind, err);
     if (kind == PATTERN_ADDRESS && strcmp(text, "<>") == 0) {
         p->form = FORM_NULL;
         return LQ_OK;

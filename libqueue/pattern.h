@@ -10,7 +10,8 @@
 enum pattern_kind {
     PATTERN_ADDRESS,    /* a@b, @dom, @.dom, globs, <>, =TEXT, /re/ on the whole address */
     PATTERN_USER,       /* the same but <>; without @ also an account before its realm (alice = alice@mx.example.com) */
-    PATTERN_TEXT        /* globs on the whole text, =TEXT, /re/ */
+    PATTERN_TEXT,       /* globs on the whole text, =TEXT, /re/ */
+    PATTERN_BODY        /* the same for long texts of many lines: ^ and $ are those of a line, and the match limit is higher */
 };
 
 enum pattern_result {

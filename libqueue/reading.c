@@ -8,6 +8,7 @@
 
 #include "engine.h"
 #include "header.h"
+#include "mime.h"
 
 #define HEADER_FIELDS                                                                              \
     (LQ_FIELD_BIT(LQ_SUBJECT) | LQ_FIELD_BIT(LQ_FROM) | LQ_FIELD_BIT(LQ_TO) | LQ_FIELD_BIT(LQ_MESSAGE_ID) | \
@@ -30,6 +31,8 @@ static void empty(struct reading *rd)
     buf_reset(&rd->headers, KEEP);
     buf_reset(&rd->tmp, KEEP);
     buf_reset(&rd->tmp2, KEEP);
+    if (rd->mime)
+        mime_reset(rd->mime, KEEP);
 }
 
 static void close_file(struct reading *rd)
@@ -46,6 +49,7 @@ void reading_done(struct reading *rd)
     buf_done(&rd->headers);
     buf_done(&rd->tmp);
     buf_done(&rd->tmp2);
+    mime_free(rd->mime);
 }
 
 const char *reading_path(struct reading *rd, const struct entry *e)
@@ -146,6 +150,8 @@ void reading_end(struct reading *rd)
 {
     close_file(rd);
     empty(rd);
+    rd->rec->header = (struct bytes){ NULL, 0 };
+    rd->rec->body = NULL;
 }
 
 /* Where the last field begins, when the limit may have cut it; the whole block otherwise. */
@@ -175,6 +181,8 @@ static void read_sections(struct reading *rd, unsigned sections)
         record_broken(rd->rec, SEC_CONTROL);
     }
     header = bytes_from(rd->headers.p ? rd->headers.p : "", whole_fields(&rd->headers));
+    if (rd->want & LQ_FIELD_BIT(LQ_HEADER))
+        rd->rec->header = header;
     if (rd->want & HEADER_FIELDS)
         header_fields(rd->rec, header, rd->want);
     if (rd->want & WALK_FIELDS)
@@ -218,9 +226,8 @@ struct crlf_count {
     unsigned char last;
 };
 
-static int count_crlf(void *ctx, const void *p, size_t n)
+static int count_crlf(struct crlf_count *c, const void *p, size_t n)
 {
-    struct crlf_count *c = ctx;
     const unsigned char *b = p, *end = b + n;
 
     c->n += n;
@@ -238,15 +245,46 @@ static int count_crlf(void *ctx, const void *p, size_t n)
     return 0;
 }
 
+struct body {
+    struct crlf_count count;
+    struct mime *mime;          /* NULL: nobody asks for its text */
+};
+
+static int take_body(void *ctx, const void *p, size_t n)
+{
+    struct body *b = ctx;
+
+    if (b->mime)
+        mime_push(b->mime, p, n);
+    return count_crlf(&b->count, p, n);
+}
+
 static void read_body(struct reading *rd)
 {
-    struct crlf_count count = { 0, 0 };
+    struct body b = { .mime = NULL };
+    bool whole;
 
     rd->rec->have |= SEC_BODY;
-    if (rd->spool->backend->body(rd, count_crlf, &count) == 0)
-        record_set_number(rd->rec, LQ_DATA_SIZE, (int64_t)count.n);
+    if (rd->want & LQ_FIELD_BIT(LQ_BODY)) {
+        rd->mime = rd->mime ? rd->mime : mime_new();
+        b.mime = rd->mime;
+    }
+    if (b.mime)
+        mime_begin(b.mime, &rd->rec->arena);
+    whole = rd->spool->backend->body(rd, take_body, &b) == 0;
+    if (b.mime) {
+        mime_end(b.mime);
+        rd->rec->body = b.mime;
+    }
+    if (whole)
+        record_set_number(rd->rec, LQ_DATA_SIZE, (int64_t)b.count.n);
     else
         record_broken(rd->rec, SEC_BODY);
+}
+
+unsigned reading_first(unsigned need)
+{
+    return need & (~need + 1);
 }
 
 bool reading_sections(struct reading *rd, unsigned sections)

@@ -105,6 +105,7 @@ enum { RECORD_STAMPS_MAX = 8 };
 
 struct spool;
 struct ref;
+struct mime;
 
 struct lq_record {
     struct spool *spool;        /* where it is; the core's, for lq_message_*() */
@@ -125,6 +126,8 @@ struct lq_record {
     size_t shared;              /* bytes given out by record_share() */
     bool shared_out;            /* there were more */
     struct str_list problems, files;
+    struct bytes header;        /* while it is being read, and LQ_HEADER wanted: the header block, whole fields; p == NULL: not known */
+    const struct mime *body;    /* likewise, LQ_BODY */
     struct lq_hop *hops;
     size_t hop_count, hop_cap;
     struct lq_str stored[LQ_DATE - LQ_SUBJECT + 1];     /* bytes of header fields before unfolding and decoding, where record_set_stored() kept them */

@@ -443,3 +443,105 @@ void header_decode(struct bytes unfolded, struct buf *out)
         at = end;
     }
 }
+
+/* --- bodies --- */
+
+static const char replacement[] = "\xef\xbf\xbd";
+
+bool recode_is_utf8(struct bytes charset)
+{
+    const struct charset *c = find_charset(charset);
+
+    return c && (c->kind == KIND_UTF8 || c->kind == KIND_ASCII);
+}
+
+bool recode_begin(struct recode *r, struct bytes charset)
+{
+    iconv_t cd;
+
+    *r = (struct recode){ .charset = find_charset(charset) };
+    if (!r->charset || r->charset->kind != KIND_ICONV)
+        return r->charset != NULL;
+    cd = have_modules() ? take_converter(r->charset) : (iconv_t)-1;
+    r->cd = cd;
+    return cd != (iconv_t)-1;
+}
+
+static void recode_single(const struct charset *c, const unsigned char *p, size_t n, struct buf *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        unsigned v = c->high && p[i] >= 0x80 ? c->high[p[i] - 0x80] : p[i];
+
+        if (v == 0 && p[i] != 0)
+            buf_add_str(out, replacement);
+        else
+            add_character(out, v);
+    }
+}
+
+/* Convert up to the beginning of a character that is not whole; answers how many bytes are left of it. */
+static size_t recode_iconv(iconv_t cd, const unsigned char *p, size_t n, struct buf *out)
+{
+    char *from = (char *)(uintptr_t)p, text[1024];
+
+    while (n > 0) {
+        char *to = text;
+        size_t room = sizeof(text);
+        bool done = iconv(cd, &from, &n, &to, &room) != (size_t)-1;
+        int error = errno;
+
+        buf_add(out, text, (size_t)(to - text));
+        if (done || (error == EINVAL && n <= sizeof(((struct recode *)0)->left)))
+            return n;
+        if (error == E2BIG && to > text)
+            continue;
+        buf_add_str(out, replacement);
+        from++;
+        n--;
+    }
+    return 0;
+}
+
+void recode_add(struct recode *r, const void *p, size_t n, struct buf *out)
+{
+    const unsigned char *b = p;
+    unsigned char joined[2 * sizeof(r->left)];
+
+    if (r->charset->kind != KIND_ICONV) {
+        if (r->charset->kind == KIND_UTF8 || r->charset->kind == KIND_ASCII)
+            buf_add(out, p, n);
+        else
+            recode_single(r->charset, b, n, out);
+        return;
+    }
+    /* What was left is made whole first. */
+    while (r->n > 0 && n > 0) {
+        size_t more = sizeof(joined) - r->n < n ? sizeof(joined) - r->n : n, whole;
+
+        memcpy(joined, r->left, r->n);
+        memcpy(joined + r->n, b, more);
+        whole = r->n + more;
+        r->n = recode_iconv(r->cd, joined, whole, out);
+        b += more;
+        n -= more;
+        memcpy(r->left, joined + whole - r->n, r->n);
+    }
+    if (n == 0)
+        return;
+    r->n = recode_iconv(r->cd, b, n, out);
+    memcpy(r->left, b + n - r->n, r->n);
+}
+
+void recode_end(struct recode *r, struct buf *out)
+{
+    size_t used;
+
+    if (!r->charset || r->charset->kind != KIND_ICONV)
+        return;
+    if (r->n > 0)
+        buf_add_str(out, replacement);
+    convert_iconv(r->cd, NULL, 0, &used, out);
+    park_converter(r->charset, r->cd);
+    r->n = 0;
+    r->charset = NULL;
+}

@@ -91,7 +91,7 @@ static void decide(struct worker *w, size_t i, struct slot *slot)
     reading_begin(rd, listing_ref(&s->sp, i), &slot->rec, s->want);
     if (s->filter) {
         while ((t = filter_eval(s->filter, &slot->rec, &w->state, &need)) == TRI_UNKNOWN && need && here)
-            here = reading_sections(rd, need & (~need + 1));    /* the cheapest first: it may decide */
+            here = reading_sections(rd, reading_first(need));
     }
     if (here && t == TRI_YES)
         here = reading_sections(rd, s->sections);
