@@ -676,9 +676,18 @@ static void look_at_first(struct lq_log_file *file)
     /* Standard input and pipes can be read once only. */
     if (strcmp(file->path, "-") == 0 || stat(file->path, &st) != 0 || !S_ISREG(st.st_mode) || maillog_open(&f, file->path, &err) < 0)
         return;
+    file->touched = st.st_mtim;
     for (int i = 0; i < TRIES && !file->ordered && maillog_next(&f, &line, &cut); i++)
         file->ordered = maillog_parse(line, &l) && maillog_time(l.stamp, f.changed, &file->first);
     maillog_close(&f);
+}
+
+/* Of files that begin in the same second, the one that was finished first. */
+static bool later(const struct lq_log_file *a, const struct lq_log_file *b)
+{
+    if (a->first != b->first)
+        return a->first > b->first;
+    return a->touched.tv_sec != b->touched.tv_sec ? a->touched.tv_sec > b->touched.tv_sec : a->touched.tv_nsec > b->touched.tv_nsec;
 }
 
 /* Rotated files come as a shell lists them, newest first; connections and lives of ids go on from the older to the newer. */
@@ -693,7 +702,7 @@ static void order_files(struct lq_log *log)
         struct lq_log_file file = log->files[i];
         size_t k = i;
 
-        for (; k > 0 && log->files[k - 1].first > file.first; k--)
+        for (; k > 0 && later(&log->files[k - 1], &file); k--)
             log->files[k] = log->files[k - 1];
         log->files[k] = file;
     }

@@ -2,6 +2,8 @@
 #ifndef MAILLOG_FIND_H
 #define MAILLOG_FIND_H
 
+#include <time.h>
+
 #include "arena.h"
 #include "buf.h"
 #include "maillog.h"
@@ -54,6 +56,7 @@ struct maillog_store {
 struct lq_log_file {
     char *path;
     int64_t changed, first;     /* first: time of its first line */
+    struct timespec touched;    /* last change, exactly */
     bool ordered;               /* first is known */
     uint64_t lines, known;      /* lines that were read, and those of a form that we know */
 };

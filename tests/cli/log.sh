@@ -93,15 +93,19 @@ echo "--- hostile lines"
 {
     printf 'Jan  2 15:04:05 mx postfix/smtp[1]: 0D431A0B0C1: \033]0;title\007 \xe2\x80\xae \xff end\n'
     printf 'Jan  2 15:04:05 mx postfix/smtp[1]: 0D431A0B0C1: nul \0 end\n'
-    head -c 100000000 /dev/zero | tr '\0' x
-    printf '\nJan  2 15:04:05 mx postfix/smtp[1]: 0D431A0B0C1: '
-    head -c 100000000 /dev/zero
+    printf 'Jan  2 15:04:05 mx postfix/smtp[1]: 0D431A0B0C1: '
+    head -c 100000 /dev/zero
     printf '\nJan  2 15:04:06 mx postfix/smtp[1]: 0D431A0B0C1: last'
 } >hostile
 run mqgrep "$now" --spool p --log hostile -b 0D431A0B0C1 | cut -c1-120
 run mqgrep "$now" --spool p --log hostile -j --fields id 0D431A0B0C1 | sed -E 's/(\\u0000|\xef\xbf\xbd|A){9,}/.../g' | cut -c1-700
 terminal 100 mqgrep "$now" --spool p --log hostile --fields id 0D431A0B0C1 | head -n 5
-gzip -1 <hostile >bomb.gz
+{
+    head -c 100000000 /dev/zero | tr '\0' x
+    printf '\nJan  2 15:04:05 mx postfix/smtp[1]: 0D431A0B0C1: '
+    head -c 100000000 /dev/zero
+    printf '\nJan  2 15:04:06 mx postfix/smtp[1]: 0D431A0B0C1: last\n'
+} | gzip -1 >bomb.gz
 echo "--- a bomb, in little memory"
 ([ -n "$SAN" ] || ulimit -v 400000; run mqgrep "$now" --threads 1 --spool p --log bomb.gz -b 0D431A0B0C1 | tail -n 1)
 

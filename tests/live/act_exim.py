@@ -52,6 +52,7 @@ class Exim(acting.Acting, inject_exim.Exim):
         return lines
 
     HOME = SPOOL
+    LOGGING = ""
 
     def at_rest(self, message, queue_id):
         inside.wait_until("the end of the first attempt", lambda: self.log_line(

@@ -180,6 +180,7 @@ class Pipe:
 
 class Exim(scene.Scene):
     mta = "exim"
+    LOGGING = "log_selector = +pid +smtp_connection +incoming_port\n"
 
     def spools(self):
         return [("exim4", SPOOL)]
@@ -201,7 +202,7 @@ class Exim(scene.Scene):
         self.uid = int(self.room.run(["id", "-u", "Debian-exim"]))
 
     def start(self, stage="classic"):
-        self.room.write("/etc/exim4/lab.options", STAGES[stage])
+        self.room.write("/etc/exim4/lab.options", STAGES[stage] + self.LOGGING)
         self.room.run(["exim4", "-bd", "-oP", PIDFILE])
         inside.wait_port("127.0.0.1", scene.SMTP_PORT)
         inside.wait_port("::1", scene.SMTP_PORT)
@@ -564,15 +565,19 @@ class Exim(scene.Scene):
     # -- what Exim itself says ------------------------------------------------------------------
 
     def log_line(self, text):
+        """Without the pid."""
         for line in self.room.read(LOG).decode("utf-8", "replace").splitlines():
             if text in line:
-                return line
+                return re.sub(r"^(\S+ \S+ )\[\d+\] ", r"\1", line)
+
+    def logs(self):
+        return [self.lines_of(LOG)]
 
     def listing(self):
         """The queue lists of each queue; sizes there are rounded, the log has them in full."""
         sizes = {}
         for line in self.room.read(LOG).decode("utf-8", "replace").splitlines():
-            m = re.search(r"^\S+ \S+ (\S+) <= .* S=(\d+)", line)
+            m = re.search(r"^\S+ \S+ (?:\[\d+\] )?(\S+) <= .* S=(\d+)", line)
             if m:
                 sizes[m.group(1)] = int(m.group(2))
         listed = {}

@@ -441,6 +441,9 @@ class Postfix(scene.Scene):
         out = self.room.run(["postqueue", "-c", conf, "-j"])
         return [json.loads(l) for l in out.decode("utf-8", "replace").splitlines()]
 
+    def logs(self):
+        return [self.lines_of(LOG_A), self.lines_of(LOG_B)]
+
     def log_line(self, log, text):
         for line in self.room.read(log).decode("utf-8", "replace").splitlines():
             if text in line:

@@ -19,11 +19,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 
 import compare
 import inside
+import loglines
 import rooms
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -323,6 +325,8 @@ def read(options, score, scene):
     scene.inject()
     read_and_compare(options, score, scene, "running")
     rebuild(options, score, scene)
+    with tempfile.TemporaryDirectory() as directory:
+        loglines.check(options.mqgrep, score, scene, directory)
     find_in_room(options, score, scene)
     scene.stop()
     scene.after_stop()

@@ -33,6 +33,13 @@ class Scene:
         self.sink.close()
         self.milter.close()
 
+    def logs(self):
+        """The lines of the log of each spool."""
+        raise NotImplementedError
+
+    def lines_of(self, inner):
+        return self.room.read(inner).decode("utf-8", "surrogateescape").splitlines()
+
     def found_spools(self):
         """Those that the configuration of this MTA leads to."""
         return self.spools()
