@@ -41,7 +41,8 @@ static void list_add(struct list_from *l, const struct listed *entry)
     l->given = true;
     l->list[l->n++] = (struct listed){
         .host = copy(entry->host), .spool = copy(entry->spool), .id = copy(entry->id), .identity = copy(entry->identity),
-        };
+        .of_job = entry->of_job,
+    };
 }
 
 /* --- reading --- */
@@ -196,7 +197,7 @@ static int add_job_line(struct reader *r, const json_t *line, struct lq_error *e
 {
     const char *event = member(line, "event"), *verb = member(line, "verb"), *result = member(line, "result");
     struct listed entry = { .spool = (char *)member(line, "spool"), .id = (char *)member(line, "id"),
-                            .identity = (char *)member(line, "identity") };
+                            .identity = (char *)member(line, "identity"), .of_job = true };
 
     if (!event)
         return opts_wrong(err, "%s, line %zu: not a line of a job", r->path, r->line);
@@ -290,7 +291,7 @@ static const char *difference(const struct listed *e, const struct lq_record *re
 
     if (!e->identity)
         return NULL;
-    if (compare_texts(e->host, host) != 0)
+    if (!e->of_job && compare_texts(e->host, host) != 0)
         return "the record is of another host";
     if (!identity)
         return "what identifies the message cannot be read";

@@ -17,6 +17,7 @@ struct listed {
     char *spool, *id;
     char *identity;             /* NULL: the list knows none, spool and id must do */
     const char *other;          /* what did not agree with a message of that id; NULL: none was seen */
+    bool of_job;                /* our own file, of this host */
     bool found;
 };
 

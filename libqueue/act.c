@@ -532,6 +532,7 @@ static void write_line(struct lq_job *j, const struct site *s, const struct work
     put(o, "event", "message");
     put(o, "id", w->item->id);
     put(o, "spool", site_queue(s)->root);
+    put(o, "identity", w->item->identity);
     put(o, "result", result_name(w->result));
     put(o, "text", w->text);
     put(o, "new_id", w->new_id);

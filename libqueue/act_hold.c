@@ -45,8 +45,13 @@ static int read_key(struct site *s, const struct piece *key, struct buf *out)
 static bool decide(struct hold *h, struct work *w)
 {
     struct buf key = { 0 };
+    char why[256];
     int error = 0;
 
+    if (!h->on && !work_settled(h->s, w, why)) {
+        work_skip(w, "%s", why);
+        return false;
+    }
     /* A message of one file is held by its place: its bytes are not asked for. */
     if (!h->s->actor->one_file)
         error = read_key(h->s, &w->c.parts[0], &key);

@@ -19,6 +19,19 @@ static bool all_put_off(const struct lq_record *rec)
     return n > 0 && n == lq_record_recipient_count(rec, LQ_RECIPIENTS);
 }
 
+/*
+ * Nobody ever tried it: no recipient is done, and it was put on hold as soon as it was written; by cleanup's HOLD action, that is, or by us out of the
+ * incoming queue, when its time is set. Who holds by hand what the queue manager has just taken up is seconds later. File times are coarse.
+ */
+static bool never_tried(const struct lq_record *rec, const struct stat *st)
+{
+    enum { BLUR_NS = 20000000 };
+    int64_t apart = (st->st_ctim.tv_sec - st->st_mtim.tv_sec) * INT64_C(1000000000) + st->st_ctim.tv_nsec - st->st_mtim.tv_nsec;
+
+    return apart > -BLUR_NS && apart < BLUR_NS && lq_record_has(rec, LQ_RECIPIENTS) == LQ_PRESENT &&
+           lq_record_recipient_count(rec, LQ_RECIPIENTS_DONE) == 0;
+}
+
 bool work_entries(const struct work *w, struct entry *entries)
 {
     for (size_t i = 0; i < w->c.n; i++) {
@@ -42,9 +55,9 @@ bool work_settled(struct site *s, struct work *w, char why[256])
         return true;
     if (!work_entries(w, entries))
         return false;
-    reading_begin(&s->rd, &ref, &s->rec, LQ_FIELD_BIT(LQ_RECIPIENTS) | LQ_FIELD_BIT(LQ_REASON) | LQ_FIELD_BIT(LQ_STATE));
+    reading_begin(&s->rd, &ref, &s->rec, LQ_FIELD_BIT(LQ_RECIPIENTS) | LQ_FIELD_BIT(LQ_RECIPIENTS_DONE) | LQ_FIELD_BIT(LQ_REASON) | LQ_FIELD_BIT(LQ_STATE));
     if (reading_sections(&s->rd, SEC_CONTROL) && reading_sections(&s->rd, SEC_LOG))
-        settled = all_put_off(&s->rec);
+        settled = all_put_off(&s->rec) || never_tried(&s->rec, &w->c.parts[0].st);
     reading_end(&s->rd);
     return settled;
 }

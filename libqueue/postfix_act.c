@@ -517,7 +517,7 @@ static enum claim_result claim(struct spool *sp, const struct ref *ref, dev_t de
 /* --- holding: what `postsuper -h` and `postsuper -H` do --- */
 
 /*
- * A rename and nothing else, as postsuper does it: mode, times and logs stay. So a released message is tried at the next scan of the deferred queue
+ * A rename and nothing else, as postsuper does it: mode, times (but of what is new) and logs stay. So a released message is tried at the next scan of the deferred queue
  * after its time, and at once by `postqueue -f` or `postqueue -i`.
  */
 static enum hold_result hold(struct spool *sp, const struct claim *c, struct bytes key, bool on, const char *reason, int64_t now, struct held *out)
@@ -544,6 +544,8 @@ static enum hold_result hold(struct spool *sp, const struct claim *c, struct byt
         return HOLD_REFUSED;
     }
     out->moved = true;
+    /* That it was held before anybody tried it can be seen from then on: its modification time has no other meaning there. */
+    out->touch = on && kind == PF_INCOMING;
     snprintf(out->name, sizeof(out->name), "%s", file->name);
     return HOLD_DO;
 }

@@ -126,6 +126,7 @@ int lq_set_add(struct lq_set *s, struct lq_queue *q, const struct lq_record *rec
     unsigned stamps = rec->stamp_count < RECORD_STAMPS_MAX ? rec->stamp_count : RECORD_STAMPS_MAX;
     struct set_item item = { .dev = rec->part_dev, .ino = rec->part_ino, .read_at = rec->spool->clock, .state = (uint8_t)rec->state,
                              .stamp_count = (uint8_t)stamps, .unsure = rec->stamp_count > stamps };
+    struct lq_str identity = lq_record_text(rec, LQ_IDENTITY);
     struct file_stamp *copy = arena_alloc(&s->arena, (stamps + 1) * sizeof(*copy));
 
     if (!own || !copy || rec->ref->count > UINT8_MAX)
@@ -134,6 +135,8 @@ int lq_set_add(struct lq_set *s, struct lq_queue *q, const struct lq_record *rec
     item.part_count = (uint8_t)rec->ref->count;
     item.parts = copy_parts(s, own, rec);
     item.id = arena_copy(&s->arena, key->id, key->id_len).p;
+    if (identity.p)
+        item.identity = arena_copy(&s->arena, identity.p, identity.n).p;
     memcpy(copy, rec->stamps, stamps * sizeof(*copy));
     item.stamps = copy;
     for (unsigned i = 0; i < stamps; i++)
@@ -147,7 +150,7 @@ int lq_set_add(struct lq_set *s, struct lq_queue *q, const struct lq_record *rec
         s->items = more;
         s->cap = cap;
     }
-    if (!item.parts || !item.id)
+    if (!item.parts || !item.id || (identity.p && !item.identity))
         return error_memory(err);
     own->bytes += item.bytes;
     s->bytes += item.bytes;

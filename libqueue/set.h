@@ -14,7 +14,7 @@ struct set_part {
 };
 
 struct set_item {
-    const char *id;
+    const char *id, *identity;          /* identity: NULL where it could not be told */
     const struct set_part *parts;       /* the key first */
     const struct file_stamp *stamps;    /* of the files that were looked at, in no order that says which */
     dev_t dev;                  /* of the part that is never rewritten; ino 0: not known */

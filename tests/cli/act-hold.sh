@@ -28,3 +28,16 @@ for mta in $MTAS; do
     cat .out | sed -n '/^release .*: /s/ [^ ]*: /: /p'
     rm -rf v
 done
+
+echo '--- of a job, what has its id by now but is another message stays'
+message q 1aaaaa-000001-aa alice@example.com bob@example.net hello
+message q 1aaaaa-000002-aa carol@example.com bob@example.net hello
+quiet mqquarantine hold --spool q --vault v --all --yes
+job=$(basename "$(find v/jobs -name '*.ndjson')" .ndjson)
+rm q/input/1aaaaa-000002-aa-[DH]
+TIME=1795293999 message q 1aaaaa-000002-aa mallory@example.com bob@example.net hello '-frozen 1795293999'
+quiet mqquarantine release --spool q --vault v "$job" -n --each
+sed -n '/^release .*: /p' .out
+quiet mqquarantine release --spool q --vault v "$job" --yes --each
+sed -n '/^release .*: /p' .out
+"$MQGREP" --spool q --now 1795300000 2>/dev/null
