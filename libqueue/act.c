@@ -226,6 +226,35 @@ static int use_vault(struct lq_job *j, struct site *s, struct lq_error *err)
     return LQ_OK;
 }
 
+static int crashed_error(const char *job, const char *spool, const char *vault, struct lq_error *err)
+{
+    return error_set(err, LQ_EREFUSED, "job %s on %s was interrupted and is not finished; first: mqquarantine recover --vault %s", job, spool, vault);
+}
+
+/* Of a dry run: nothing is made, locked for longer than a look, or written. A vault that is not there has no jobs. */
+static int look_crashed(struct lq_job *j, struct site *s, struct lq_error *err)
+{
+    const struct lq_case *from = s->q->in_case;
+    const char *spool = site_queue(s)->root;
+    char name[JOB_NAME + 1], *path = NULL;
+    struct lq_vault *v;
+    int rc = LQ_OK;
+
+    if (from && from->vault)
+        path = strdup(from->vault->path);
+    else if (j->vault)
+        path = strdup(j->vault);
+    else if (lq_vault_default(&path, site_queue(s), NULL) != LQ_OK)
+        path = NULL;
+    if (path && vault_look(&v, path, NULL) == LQ_OK) {
+        if (vault_crashed_look(v, spool, name))
+            rc = crashed_error(name, spool, v->path, err);
+        lq_vault_close(v);
+    }
+    free(path);
+    return rc;
+}
+
 static int refuse_crashed(struct vault_use *use, const char *spool, struct lq_error *err)
 {
     struct crashed *crashed;
@@ -235,8 +264,7 @@ static int refuse_crashed(struct vault_use *use, const char *spool, struct lq_er
     if (rc != LQ_OK)
         return rc;
     if (n > 0)
-        rc = error_set(err, LQ_EREFUSED, "job %s on %s was interrupted and is not finished; first: mqquarantine recover --vault %s",
-                       crashed[0].name, spool, use->vault->path);
+        rc = crashed_error(crashed[0].name, spool, use->vault->path, err);
     vault_crashed_free(crashed, n);
     return rc;
 }
@@ -286,8 +314,9 @@ static int check_guards(struct lq_job *j, struct lq_error *err)
 
     for (size_t i = 0; i < j->site_count && rc == LQ_OK; i++)
         rc = refuse_network(j, &j->sites[i], err);
-    for (size_t i = 0; i < j->site_count && rc == LQ_OK && !j->opts.dry; i++)
-        rc = refuse_crashed(&j->uses[j->sites[i].use], site_queue(&j->sites[i])->root, err);
+    for (size_t i = 0; i < j->site_count && rc == LQ_OK; i++)
+        rc = j->opts.dry ? look_crashed(j, &j->sites[i], err)
+                         : refuse_crashed(&j->uses[j->sites[i].use], site_queue(&j->sites[i])->root, err);
     for (size_t u = 0; u < j->use_count && rc == LQ_OK; u++)
         rc = check_room(j, u, err);
     return rc;

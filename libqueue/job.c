@@ -448,6 +448,44 @@ int vault_crashed(struct lq_vault *v, const char *spool, struct crashed **out, s
     return LQ_OK;
 }
 
+/* Unlike lock_job() it makes no file where one was lost. */
+static bool seems_crashed(struct lq_vault *v, const char *name, const char *spool)
+{
+    char file[JOB_NAME + sizeof(".ndjson")], *intent = NULL;
+    enum file_result r;
+    struct stat st;
+    bool crashed;
+    int fd;
+
+    snprintf(file, sizeof(file), "%s.ndjson", name);
+    r = file_open(v->jobs, file, &fd, &st);
+    if (r != FILE_OK)
+        return r == FILE_GONE;
+    crashed = file_lock_flock(fd) == 0;
+    if (crashed)
+        intent = read_intent(fd);
+    crashed = crashed && concerns(intent, spool);
+    free(intent);
+    close(fd);
+    return crashed;
+}
+
+bool vault_crashed_look(struct lq_vault *v, const char *spool, char name[JOB_NAME + 1])
+{
+    struct open_jobs l;
+    bool found = false;
+
+    if (open_jobs(v, &l, NULL) != LQ_OK)
+        return false;
+    for (size_t i = 0; i < l.n && !found; i++) {
+        found = seems_crashed(v, l.names[i], spool);
+        if (found)
+            snprintf(name, JOB_NAME + 1, "%s", l.names[i]);
+    }
+    free(l.names);
+    return found;
+}
+
 /* The case that a job's intent names, without asking whether the job lives. */
 static bool names_case(struct lq_vault *v, const char *job, const char *case_name)
 {

@@ -230,10 +230,35 @@ int vault_error(const struct lq_vault *v, const char *name, int error, struct lq
     return error_set(err, status, "%s/%s: %s", v->path, name, strerror(error));
 }
 
-static int open_checked(struct lq_vault **out, const char *path, bool make, struct lq_error *err)
+/* What a crash left of a vault that was being made: nothing in it yet but parts of our own. */
+static int note_stranger(void *ctx, const char *name, size_t len, unsigned char type)
+{
+    static const char *const parts[] = { "jobs", "ledger", "reserve" };
+    bool *stranger = ctx;
+
+    (void)len;
+    (void)type;
+    *stranger = true;
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        *stranger = *stranger && strcmp(name, parts[i]) != 0;
+    return *stranger;
+}
+
+static bool half_made(const struct lq_vault *v)
+{
+    bool stranger = false;
+
+    return file_each(v->fd, note_stranger, &stranger) == FILE_OK && !stranger;
+}
+
+/* LOOK writes nothing; OPEN finishes one that was being made. */
+enum how { LOOK, OPEN, MAKE };
+
+static int open_checked(struct lq_vault **out, const char *path, enum how how, struct lq_error *err)
 {
     struct lq_vault *v = calloc(1, sizeof(*v));
     struct stat st;
+    bool make;
     int rc;
 
     if (!v)
@@ -246,7 +271,7 @@ static int open_checked(struct lq_vault **out, const char *path, bool make, stru
     if (rc == LQ_OK)
         rc = check_scanned(v->path, err);
     /* Of the name as given: a link there is followed only if it is root's or ours. */
-    if (rc == LQ_OK && make) {
+    if (rc == LQ_OK && how == MAKE) {
         int error = file_make_dir(AT_FDCWD, v->path, 0700);
 
         if (error && error != EEXIST)
@@ -256,6 +281,7 @@ static int open_checked(struct lq_vault **out, const char *path, bool make, stru
         rc = open_vault_dir(path, &v->fd, err);
     if (rc == LQ_OK)
         rc = check_own(v->path, v->fd, err);
+    make = how == MAKE || (rc == LQ_OK && how == OPEN && half_made(v));
     if (rc == LQ_OK)
         rc = open_part(v, "jobs", make, &v->jobs, err);
     if (rc == LQ_OK)
@@ -310,7 +336,7 @@ bool vault_use_reserve(struct lq_vault *v)
 int vault_make(struct lq_vault **out, const char *path, struct lq_error *err)
 {
     struct lq_vault *v;
-    int error, rc = open_checked(&v, path, true, err);
+    int error, rc = open_checked(&v, path, MAKE, err);
 
     if (rc != LQ_OK)
         return rc;
@@ -334,7 +360,7 @@ int lq_vault_open(struct lq_vault **out, const char *dir, struct lq_error *err)
 
     if (!dir || *dir == '\0')
         return error_set(err, LQ_EINVAL, "the name of the vault is empty");
-    rc = open_checked(&v, dir, false, err);
+    rc = open_checked(&v, dir, OPEN, err);
     if (rc == LQ_OK) {
         struct stat st;
 
@@ -343,6 +369,11 @@ int lq_vault_open(struct lq_vault **out, const char *dir, struct lq_error *err)
         *out = v;
     }
     return rc;
+}
+
+int vault_look(struct lq_vault **out, const char *path, struct lq_error *err)
+{
+    return open_checked(out, path, LOOK, err);
 }
 
 const char *lq_vault_dir(const struct lq_vault *v)

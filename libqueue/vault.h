@@ -27,6 +27,8 @@ struct lq_vault {
 
 /* Open, making it and its directories if missing; refuses one inside a queue of an MTA. */
 int vault_make(struct lq_vault **out, const char *path, struct lq_error *err);
+/* Open an existing one to look only: nothing is written, and there is no reserve. Errors as lq_vault_open(). */
+int vault_look(struct lq_vault **out, const char *path, struct lq_error *err);
 /* Free the reserve file: there is a little room now. False: it was free already. */
 bool vault_use_reserve(struct lq_vault *v);
 
@@ -84,6 +86,8 @@ struct crashed {
 };
 /* All crashed jobs of the vault that concern the spool (real path; NULL: any), locked for us. Free with vault_crashed_free(). */
 int vault_crashed(struct lq_vault *v, const char *spool, struct crashed **out, size_t *n, struct lq_error *err);
+/* Whether there is one, and its name, without writing anything, for who only asks. */
+bool vault_crashed_look(struct lq_vault *v, const char *spool, char name[JOB_NAME + 1]);
 void vault_crashed_free(struct crashed *c, size_t n);
 /* Text member of the intent, at its top; NULL: not there. The caller's: free(). */
 char *vault_crashed_text(const struct crashed *c, const char *member);

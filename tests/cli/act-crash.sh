@@ -30,6 +30,9 @@ for mta in $MTAS; do
     begin q v take $FLOOD -x --active --why test
     kill -9 $job; wait $job 2>/dev/null
     run mqpurge --spool q --vault v -r @bigmail.example --why test --yes | sed -n '/^!/p; /^=/p'
+    find v -printf '%p %s %T@ %C@\n' | sort >v.before
+    run mqpurge --spool q --vault v -r @bigmail.example --why test -n | sed -n '/^!/p; /^=/p'
+    find v -printf '%p %s %T@ %C@\n' | sort | diff v.before -
     run mqquarantine list --vault v | awk '{ print $1, $2, $3 }'
     run mqquarantine recover --vault v | sed -E 's/[0-9]+ (message|file)/N \1/g'
     run mqquarantine recover --vault v
@@ -46,3 +49,17 @@ for mta in $MTAS; do
     kill $job; wait $job; echo "= $?"
     everything q v
 done
+
+echo '--- killed while the vault was being made'
+message e 1aaaaa-000001-aa alice@example.com bob@example.net hello
+mkdir -m 700 w
+run mqquarantine hold --spool e --vault w --all -n | tail -n 2
+find w -mindepth 1
+run mqquarantine recover --vault w
+rmdir w/ledger
+run mqquarantine list --vault w
+rmdir w/jobs w/ledger
+run mqquarantine hold --spool e --vault w --all --yes | tail -n 1
+mkdir -m 700 x
+touch x/letter
+run mqquarantine recover --vault x
