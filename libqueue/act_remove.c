@@ -4,6 +4,10 @@
  * name, and a log that stayed would be another's (Postfix).
  */
 #include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "act.h"
@@ -71,10 +75,35 @@ static void remove_key(struct lq_job *j, struct site *s, struct work *w, size_t 
         remove_rest(s, w);
 }
 
+/*
+ * Which bodies are about to lose their keys, for recover: whoever is killed between the two leaves them where no server looks. Not synced: after a power
+ * loss they may lie there, which harms nobody. A full disk is no reason not to delete.
+ */
+static void note_going(struct lq_job *j, struct site *s, const struct work *w, size_t n)
+{
+    json_t *o = json_pack("{ssss}", "event", "going", "spool", s->q->root), *messages = json_array();
+    char text[320], *line;
+
+    for (size_t i = 0; i < n; i++) {
+        if (!w[i].live || w[i].item->ino == 0)
+            continue;
+        snprintf(text, sizeof(text), "%.255s %jx:%ju", w[i].item->id, (uintmax_t)w[i].item->dev, (uintmax_t)w[i].item->ino);
+        json_array_append_new(messages, json_string(text));
+    }
+    json_object_set_new(o, "messages", messages);
+    line = json_dumps(o, JSON_COMPACT);
+    if (line)
+        job_line(j->uses[s->use].job, NULL, line);
+    free(line);
+    json_decref(o);
+}
+
 static void batch(struct lq_job *j, struct site *s, struct work *w, size_t n)
 {
     int error;
 
+    if (!s->actor->one_file)
+        note_going(j, s, w, n);
     for (size_t i = 0; i < n && i < j->cut; i++) {
         if (w[i].live && s->actor->one_file)
             remove_one_file(j, s, &w[i], i);

@@ -244,8 +244,9 @@ static int recover_case(struct recovery *r, const char *name, bool restore)
 
 /* --- hold, release --- */
 
-static int hold_spool(struct recovery *r, const char *mta, const char *spool, bool on)
+static int hold_spool(struct recovery *r, const char *mta, const char *spool)
 {
+    bool on = is_verb(r, "hold");
     struct pair p = { .vault = r->vault, .mark = strrchr(r->job->name, '-') + 1 };
     int rc = open_home(&p, mta, spool, r->err);
 
@@ -261,7 +262,8 @@ static int hold_spool(struct recovery *r, const char *mta, const char *spool, bo
     return rc;
 }
 
-static int recover_hold(struct recovery *r, bool on)
+/* Each spool of the job. */
+static int each_spool(struct recovery *r, int (*settle)(struct recovery *r, const char *mta, const char *spool))
 {
     json_t *root = json_loads(r->job->intent, 0, NULL), *spool;
     size_t i;
@@ -271,9 +273,22 @@ static int recover_hold(struct recovery *r, bool on)
         const char *mta = json_string_value(json_object_get(spool, "mta")), *path = json_string_value(json_object_get(spool, "path"));
 
         if (rc == LQ_OK && mta && path)
-            rc = hold_spool(r, mta, path, on);
+            rc = settle(r, mta, path);
     }
     json_decref(root);
+    return rc;
+}
+
+/* --- purge without undo --- */
+
+static int purge_spool(struct recovery *r, const char *mta, const char *spool)
+{
+    size_t removed = 0;
+    int rc = recover_bodies(r->job->fd, mta, spool, &removed, r->err);
+
+    if (removed > 0)
+        tell(r, "%s: %zu bod%s of messages that were being deleted %s gone, too", spool, removed, removed == 1 ? "y" : "ies",
+             removed == 1 ? "is" : "are");
     return rc;
 }
 
@@ -287,9 +302,11 @@ static int recover_job(struct recovery *r)
     if (!r->verb || !strrchr(r->job->name, '-'))
         return LQ_OK;
     if (is_verb(r, "hold") || is_verb(r, "release"))
-        return recover_hold(r, is_verb(r, "hold"));
+        return each_spool(r, hold_spool);
+    if (is_verb(r, "purge"))
+        rc = each_spool(r, purge_spool);
     name = vault_crashed_text(r->job, "case");
-    if (is_verb(r, "take") || is_verb(r, "purge") || is_verb(r, "restore"))
+    if (rc == LQ_OK && (is_verb(r, "take") || is_verb(r, "purge") || is_verb(r, "restore")))
         rc = recover_case(r, name ? name : r->job->name, is_verb(r, "restore"));
     free(name);
     return rc;

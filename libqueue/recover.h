@@ -33,4 +33,9 @@ void pair_drop_copies(struct pair *p);
 /* Control files that were being written anew, and keys in two places of a queue: for hold (on) and release. */
 void pair_settle_hold(struct pair *p, bool on);
 
+/* --- recover_purge.c --- */
+
+/* Bodies without a control file that a job (its file's descriptor) was deleting from this spool. */
+int recover_bodies(int job, const char *mta, const char *spool, size_t *removed, struct lq_error *err);
+
 #endif

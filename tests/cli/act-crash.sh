@@ -50,6 +50,25 @@ for mta in $MTAS; do
     everything q v
 done
 
+echo '--- deleting for good, killed between the control file and the body'
+for mta in exim sendmail; do
+    rm -rf q v
+    flooded "$mta" q 12
+    quiet mqpurge --spool q --vault v -r @bigmail.example --why test --yes --no-undo
+    read -r whole torn other <<<"$("$MQGREP" --spool q -i 2>/dev/null | head -n 3 | tr '\n' ' ')"
+    body() { find q -name "df$1" -o -name "$1-D"; }
+    # The file of a job that was killed: what it was about to delete, and no end.
+    file=$(find v/jobs -name '*.ndjson')
+    sed -i '2,$d' "$file"
+    for id in "$whole" "$torn"; do
+        stat -c "{\"event\":\"going\",\"spool\":\"$PWD/q\",\"messages\":[\"$id %D:%i\"]}" "$(body "$id")" >>"$file"
+    done
+    touch "${file%.ndjson}.open"
+    find q \( -name "$torn-H" -o -name "qf$torn" -o -name "$other-H" -o -name "qf$other" \) -delete
+    run mqquarantine recover --vault v
+    for id in "$whole" "$torn" "$other"; do body "$id" | wc -l; done
+done
+
 echo '--- killed while the vault was being made'
 message e 1aaaaa-000001-aa alice@example.com bob@example.net hello
 mkdir -m 700 w
