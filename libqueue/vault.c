@@ -230,23 +230,20 @@ int vault_error(const struct lq_vault *v, const char *name, int error, struct lq
     return error_set(err, status, "%s/%s: %s", v->path, name, strerror(error));
 }
 
-/* What a crash left of a vault that was being made: nothing in it yet but parts of our own. */
+/* What a crash left of a vault that was being made: nothing in it but the first of its parts. An empty directory is anybody's. */
 static int note_stranger(void *ctx, const char *name, size_t len, unsigned char type)
 {
-    static const char *const parts[] = { "jobs", "ledger", "reserve" };
     bool *stranger = ctx;
 
     (void)len;
     (void)type;
-    *stranger = true;
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-        *stranger = *stranger && strcmp(name, parts[i]) != 0;
+    *stranger = strcmp(name, "jobs") != 0;
     return *stranger;
 }
 
 static bool half_made(const struct lq_vault *v)
 {
-    bool stranger = false;
+    bool stranger = true;
 
     return file_each(v->fd, note_stranger, &stranger) == FILE_OK && !stranger;
 }

@@ -71,8 +71,8 @@ done
 
 echo '--- killed while the vault was being made'
 message e 1aaaaa-000001-aa alice@example.com bob@example.net hello
-mkdir -m 700 w
-run mqquarantine hold --spool e --vault w --all -n | tail -n 2
+mkdir -m 700 w w/jobs
+run mqquarantine hold --spool e --vault w --all -n | tail -n 1
 find w -mindepth 1
 run mqquarantine recover --vault w
 rmdir w/ledger

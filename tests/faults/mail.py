@@ -305,8 +305,8 @@ class Mail(driver.Scenario):
         return self.command(world, self.verb)
 
     def recover(self, world):
-        """One that was not finished is finished; without any there is nothing to recover."""
-        return self.command(world, "recover") if os.path.isdir(self.vault(world)) else None
+        """A vault that was not finished is; before its first part is there it holds nothing."""
+        return self.command(world, "recover") if os.path.isdir(os.path.join(self.vault(world), "jobs")) else None
 
     # --- what must be true ---
 

@@ -97,6 +97,25 @@ START_TEST(not_a_vault)
 }
 END_TEST
 
+/* Making it was interrupted after its first part; who only looks leaves it so. */
+START_TEST(half_made)
+{
+    struct lq_error err;
+    struct lq_vault *v;
+
+    make_dirs(at("half/jobs"));
+    ck_assert_int_eq(vault_look(&v, at("half"), &err), LQ_ENOENT);
+    ck_assert(!there(at("half/ledger")));
+    ck_assert_int_eq(lq_vault_open(&v, at("half"), &err), LQ_OK);
+    ck_assert(there(at("half/ledger")));
+    lq_vault_close(v);
+    make_dirs(at("others/jobs"));
+    make_dirs(at("others/letters"));
+    ck_assert_int_eq(lq_vault_open(&v, at("others"), &err), LQ_ENOENT);
+    ck_assert(!there(at("others/ledger")));
+}
+END_TEST
+
 /* A queue on a mount of its own gets its vault beside it on the mount or, where that cannot be, inside. */
 START_TEST(default_place)
 {
@@ -421,6 +440,7 @@ static Suite *suite(void)
     tcase_add_loop_test(c, room, 0, sizeof(rooms) / sizeof(*rooms));
     tcase_add_test(c, link_of_another);
     tcase_add_test(c, not_a_vault);
+    tcase_add_test(c, half_made);
     tcase_add_test(c, default_place);
     tcase_add_loop_test(c, default_of_each, 0, sizeof(queues) / sizeof(*queues));
     tcase_add_test(c, reserve);
