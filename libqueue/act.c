@@ -330,7 +330,7 @@ static int begin_use(struct lq_job *j, struct vault_use *use, struct lq_error *e
     int rc;
 
     for (size_t i = 0; i < j->site_count; i++)
-        if (j->sites[i].ledger_name)
+        if (j->sites[i].ledger_name && &j->uses[j->sites[i].use] == use)
             intent.case_name = j->sites[i].ledger_name;
     rc = job_create(&use->job, use->vault, *j->name ? j->name : NULL, &intent, err);
     if (rc == LQ_OK)
@@ -381,11 +381,21 @@ static int look_site(struct site *s, struct lq_error *err)
     return ledger_look(&s->ledger, s->q->in_case->vault, s->ledger_name, err);
 }
 
+/* Of a dry run the vaults were not opened. */
+static bool same_vault(const struct lq_job *j, const struct site *a, const struct site *b)
+{
+    const struct lq_vault *x = a->q->in_case->vault, *y = b->q->in_case->vault;
+
+    return j->opts.dry ? !x || !y || strcmp(x->path, y->path) == 0 : a->use == b->use;
+}
+
+/* A job on several file systems has a case on each, all of its name; in one vault its file names one. */
 static int one_case(const struct lq_job *j, struct lq_error *err)
 {
-    for (size_t i = 1; i < j->site_count; i++)
-        if (j->sites[i].q->in_case != j->sites[0].q->in_case)
-            return error_set(err, LQ_EINVAL, "one job restores from one case");
+    for (size_t i = 1; i < j->site_count && j->opts.verb == LQ_RESTORE; i++)
+        for (size_t k = 0; k < i; k++)
+            if (j->sites[i].q->in_case != j->sites[k].q->in_case && same_vault(j, &j->sites[i], &j->sites[k]))
+                return error_set(err, LQ_EINVAL, "one job restores from one case of a vault");
     return LQ_OK;
 }
 
@@ -419,10 +429,10 @@ static int begin(struct lq_job *j, struct lq_error *err)
 
     for (size_t i = 0; i < j->set->queue_count && rc == LQ_OK; i++)
         rc = open_site(j, &j->sites[j->site_count++], &j->set->queues[i], err);
-    if (rc == LQ_OK)
-        rc = one_case(j, err);
     for (size_t i = 0; i < j->site_count && rc == LQ_OK && !j->opts.dry; i++)
         rc = use_vault(j, &j->sites[i], err);
+    if (rc == LQ_OK)
+        rc = one_case(j, err);
     if (rc == LQ_OK)
         rc = check_guards(j, err);
     if (rc == LQ_OK)
@@ -767,9 +777,11 @@ static int end_case(struct lq_job *j, struct vault_use *use, struct lq_error *er
 /* What happened to a case that messages left is its own story, too. */
 static int end_restore(struct lq_job *j, struct vault_use *use, struct lq_error *err)
 {
-    struct lq_case *c = j->sites[0].q->in_case;
+    struct lq_case *c = NULL;
 
-    return use->done > 0 && !c->unpacked && c->vault ? journal(j, c, use, err) : LQ_OK;
+    for (size_t i = 0; i < j->site_count && !c; i++)
+        c = &j->uses[j->sites[i].use] == use ? j->sites[i].q->in_case : NULL;
+    return c && use->done > 0 && !c->unpacked && c->vault ? journal(j, c, use, err) : LQ_OK;
 }
 
 static int end_use(struct lq_job *j, struct vault_use *use, struct lq_error *err)
