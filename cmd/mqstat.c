@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "classify.h"
 #include "cluster.h"
 #include "explain.h"
 #include "groups.h"
@@ -83,6 +84,9 @@ struct stat_run {
     struct matrix matrix;
     struct clusters alike;
     struct suspects suspects;
+    bool suspected;
+    struct suspect suspect;
+    struct features features;
     struct sample sample;
     uint64_t sampled;               /* messages of the sample that were read */
 };
@@ -201,12 +205,15 @@ static bool has_two_users(const struct lq_record *r)
 
 static void count_screen(struct stat_run *s, const struct lq_record *r, const struct sighting *seen)
 {
-    uint32_t entries[TRAIT_COUNT];
+    struct trait_row row = { .time = seen->time };
+    int64_t usec;
 
     for (int i = 0; i < TRAIT_COUNT; i++)
-        entries[i] = tally_add(&s->by_top[i], r, 0, seen);
-    tally_add(&s->by_top[TOP_DOMAIN], r, 0, seen);
-    suspect_note(&s->suspects, entries, seen->time);
+        row.entry[i] = tally_add(&s->by_top[i], r, 0, seen);
+    row.domain = tally_add(&s->by_top[TOP_DOMAIN], r, 0, seen);
+    if (lq_record_number(r, LQ_ARRIVAL_USEC, &usec))
+        row.usec = (uint32_t)usec;
+    suspect_note(&s->suspects, &row);
     s->suspects.two_users |= has_two_users(r);
     sample_take(&s->sample, r, s->walk.index, s->messages);
 }
@@ -246,7 +253,7 @@ static uint64_t fields_wanted(const struct stat_run *s)
         return fields | cluster_fields();
     for (int i = 0; i < TOP_REASON; i++)
         fields |= tally_fields(&s->by_top[i]);
-    return fields;
+    return fields | LQ_FIELD_BIT(LQ_ARRIVAL_USEC);
 }
 
 /*
@@ -300,6 +307,22 @@ static struct lq_filter *sample_filter(const struct stat_run *s, size_t queue)
     return filter;
 }
 
+/* Whether the message is one of those that the features are of. */
+static bool is_theirs(const struct stat_run *s, const struct lq_record *r)
+{
+    const struct tally *t = &s->by_top[s->suspect.trait];
+    const struct counted *e;
+    struct key_value v;
+
+    if (s->features.of == OF_STRANGERS)
+        return !lq_record_text(r, LQ_AUTH_USER).p && lq_record_text(r, LQ_CLIENT_ADDRESS).p;
+    if (s->features.of == OF_ALL)
+        return true;
+    e = count_get(&t->counts, s->suspect.entry);
+    key_value(&t->keys[0], r, 0, 0, &v);
+    return v.has == LQ_PRESENT && count_hash(v.text.p, v.text.n, t->counts.fold) == e->hash;
+}
+
 static void read_reasons_of(struct stat_run *s, size_t queue)
 {
     struct tally *t = &s->by_top[TOP_REASON];
@@ -307,7 +330,8 @@ static void read_reasons_of(struct stat_run *s, size_t queue)
     struct lq_scan_opts opts = {
         .size = sizeof(opts),
         .filter = filter,
-        .fields = tally_fields(t) | LQ_FIELD_BIT(LQ_ARRIVAL_TIME) | LQ_FIELD_BIT(LQ_MESSAGE_SIZE),
+        .fields = tally_fields(t) | LQ_FIELD_BIT(LQ_ARRIVAL_TIME) | LQ_FIELD_BIT(LQ_MESSAGE_SIZE) | classify_fields() |
+                  tally_fields(&s->by_top[TRAIT_USER]) | tally_fields(&s->by_top[TRAIT_CLIENT]) | tally_fields(&s->by_top[TRAIT_SENDER]),
         .threads = (unsigned)s->sel.threads,
     };
     const struct lq_record *rec;
@@ -320,6 +344,8 @@ static void read_reasons_of(struct stat_run *s, size_t queue)
 
             seen.message = (uint32_t)++s->sampled;
             tally_add(t, rec, 0, &seen);
+            if (is_theirs(s, rec))
+                classify_sample(&s->features, rec, s->sel.queues[queue].queue);
         }
     }
     lq_scan_end(scan);
@@ -327,10 +353,21 @@ static void read_reasons_of(struct stat_run *s, size_t queue)
     lq_filter_free(filter);
 }
 
+static void trait_tallies(struct stat_run *s, struct tally *tallies[TRAIT_COUNT])
+{
+    for (int i = 0; i < TRAIT_COUNT; i++)
+        tallies[i] = &s->by_top[i];
+}
+
 static void read_reasons(struct stat_run *s)
 {
+    struct tally *tallies[TRAIT_COUNT];
+
     for (int i = 0; i < TOP_REASON; i++)
         count_seal(&s->by_top[i].counts);
+    trait_tallies(s, tallies);
+    s->suspected = suspect_find(&s->suspects, tallies, s->now, &s->suspect);
+    classify_count(&s->features, &s->suspects, tallies, s->suspected ? &s->suspect : NULL);
     for (size_t i = 0; i < s->sel.queue_count; i++)
         read_reasons_of(s, i);
 }
@@ -463,27 +500,26 @@ static void show_bound(const struct tally *t)
 
 static void show_suspect(struct stat_run *s, struct tally *const tallies[TRAIT_COUNT])
 {
+    enum flood flood = classify(&s->features);
     struct text line = { 0 }, command = { 0 };
-    struct suspect found;
 
-    if (!suspect_find(&s->suspects, tallies, s->now, &found))
-        return;
-    text_put(&line, s->screen.color ? "\n\033[1m" : "\n");
-    suspect_sentence(&line, &s->suspects, tallies, &found, s->now);
-    text_put(&line, s->screen.color ? "\033[0m" : "");
-    put_line(&line);
-    if (suspect_command(&command, &s->suspects, tallies, &found, &s->sel)) {
+    if (s->suspected) {
+        text_put(&line, s->screen.color ? "\n\033[1m" : "\n");
+        suspect_sentence(&line, &s->suspects, tallies, &s->suspect, s->now);
+        text_put(&line, s->screen.color ? "\033[0m" : "");
+        put_line(&line);
+    }
+    if (flood != FLOOD_NONE) {
+        text_put(&line, s->suspected ? "" : "\n");
+        classify_sentence(&line, flood, &s->features);
+        put_line(&line);
+    }
+    if (s->suspected && suspect_command(&command, &s->suspects, tallies, &s->suspect, &s->sel)) {
         text_put(&line, "  ");
         text_add(&line, command.p, command.n);
         put_line(&line);
     }
     text_done(&command);
-}
-
-static void trait_tallies(struct stat_run *s, struct tally *tallies[TRAIT_COUNT])
-{
-    for (int i = 0; i < TRAIT_COUNT; i++)
-        tallies[i] = &s->by_top[i];
 }
 
 static void show_top(struct stat_run *s, int top)
@@ -540,28 +576,39 @@ static void json_queues(struct stat_run *s, struct text *t)
 
 static void json_suspect(struct stat_run *s, struct text *t)
 {
+    const struct suspect *found = &s->suspect;
     struct tally *tallies[TRAIT_COUNT];
     struct text sentence = { 0 }, command = { 0 };
-    struct suspect found;
 
-    trait_tallies(s, tallies);
-    if (!suspect_find(&s->suspects, tallies, s->now, &found))
+    if (!s->suspected)
         return;
-    suspect_sentence(&sentence, &s->suspects, tallies, &found, s->now);
+    trait_tallies(s, tallies);
+    suspect_sentence(&sentence, &s->suspects, tallies, found, s->now);
     text_put(t, ",\"suspect\":{\"key\":");
-    text_json(t, tops[found.trait].key, strlen(tops[found.trait].key));
+    text_json(t, tops[found->trait].key, strlen(tops[found->trait].key));
     text_put(t, ",\"value\":");
-    suspect_value_json(t, tallies, &found);
-    text_format(t, ",\"count\":%lu,\"share\":%.6f,\"began\":%lu,\"last\":%lu,\"recent\":%lu,\"text\":", (unsigned long)found.messages,
-                found.share, (unsigned long)found.began, (unsigned long)found.last, (unsigned long)found.recent);
+    suspect_value_json(t, tallies, found);
+    text_format(t, ",\"count\":%lu,\"share\":%.6f,\"began\":%lu,\"last\":%lu,\"recent\":%lu,\"text\":", (unsigned long)found->messages,
+                found->share, (unsigned long)found->began, (unsigned long)found->last, (unsigned long)found->recent);
     text_json(t, sentence.p, sentence.n);
-    if (suspect_command(&command, &s->suspects, tallies, &found, &s->sel)) {
+    if (suspect_command(&command, &s->suspects, tallies, found, &s->sel)) {
         text_put(t, ",\"command\":");
         text_json(t, command.p, command.n);
     }
     text_put(t, "}");
     text_done(&sentence);
     text_done(&command);
+}
+
+static void json_class(struct stat_run *s, struct text *t)
+{
+    enum flood flood = classify(&s->features);
+    struct text sentence = { 0 };
+
+    classify_sentence(&sentence, flood, &s->features);
+    text_format(t, ",\"class\":\"%s\",\"because\":", classify_name(flood));
+    text_json(t, sentence.p, sentence.n);
+    text_done(&sentence);
 }
 
 static void json_summary(struct stat_run *s)
@@ -580,6 +627,7 @@ static void json_summary(struct stat_run *s)
     text_put(&line, "}");
     json_queues(s, &line);
     json_suspect(s, &line);
+    json_class(s, &line);
     text_put(&line, "}");
     groups_print_json(&line, s->screen.terminal);
     text_done(&line);

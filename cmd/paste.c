@@ -142,8 +142,8 @@ static bool reads_back(const struct text *line, const struct paste *p, const str
         report_no_memory();
     select_begin(&back);
     same = opts_parse(&program, &back, (int)split(copy, words), words) == OPTS_GO;
-    same = same && same_picks(&back, sel, p) && same_words(&back.spools, &sel->spools) && same_words(&back.mtas, &sel->mtas) && same_words(&back.trusted, &sel->trusted) &&
-           !back.ids.given && !back.inverted;
+    same = same && same_picks(&back, sel, p) && same_words(&back.spools, &sel->spools) && same_words(&back.mtas, &sel->mtas) &&
+           same_words(&back.trusted, &sel->trusted) && !back.ids.given && !back.inverted;
     select_end(&back);
     free(copy);
     return same;

@@ -13,9 +13,8 @@ enum {
     SHOWN_MAX = 60              /* bytes of a subject or address in the sentence */
 };
 
-void suspect_note(struct suspects *s, const uint32_t entry[TRAIT_COUNT], uint32_t time)
+void suspect_note(struct suspects *s, const struct trait_row *row)
 {
-    struct trait_row *row;
     size_t block = s->n / ROW_BLOCK;
 
     if (s->n % ROW_BLOCK == 0) {
@@ -28,12 +27,10 @@ void suspect_note(struct suspects *s, const uint32_t entry[TRAIT_COUNT], uint32_
         if (!blocks[block])
             report_no_memory();
     }
-    row = &s->blocks[block][s->n++ % ROW_BLOCK];
-    memcpy(row->entry, entry, sizeof(row->entry));
-    row->time = time;
+    s->blocks[block][s->n++ % ROW_BLOCK] = *row;
 }
 
-static const struct trait_row *row_at(const struct suspects *s, uint32_t i)
+const struct trait_row *suspect_row(const struct suspects *s, uint32_t i)
 {
     return &s->blocks[i / ROW_BLOCK][i % ROW_BLOCK];
 }
@@ -43,7 +40,7 @@ uint64_t suspect_recent(const struct suspects *s, uint32_t from, uint32_t n, int
     uint64_t recent = 0;
 
     for (uint32_t i = from; i < from + n && i < s->n; i++)
-        recent += row_at(s, i)->time && now - row_at(s, i)->time <= seconds;
+        recent += suspect_row(s, i)->time && now - suspect_row(s, i)->time <= seconds;
     return recent;
 }
 
@@ -65,8 +62,8 @@ static void find_times(const struct suspects *s, int64_t now, struct suspect *ou
     if (!times)
         report_no_memory();
     for (uint32_t i = 0; i < s->n && n < out->messages; i++)
-        if (row_at(s, i)->entry[out->trait] == out->entry && row_at(s, i)->time)
-            times[n++] = row_at(s, i)->time;
+        if (suspect_row(s, i)->entry[out->trait] == out->entry && suspect_row(s, i)->time)
+            times[n++] = suspect_row(s, i)->time;
     qsort(times, n, sizeof(*times), compare_times);
     if (n > 0) {
         from = n / 100;
@@ -147,7 +144,7 @@ static struct mix mix_of(const struct suspects *s, const struct suspect *found, 
     if (!messages)
         report_no_memory();
     for (uint32_t i = 0; i < s->n; i++) {
-        const struct trait_row *row = row_at(s, i);
+        const struct trait_row *row = suspect_row(s, i);
         uint32_t e = row->entry[trait];
 
         if (row->entry[found->trait] != found->entry || e < COUNT_FIRST || e >= entries)

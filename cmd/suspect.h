@@ -14,7 +14,8 @@ enum trait { TRAIT_USER, TRAIT_CLIENT, TRAIT_SENDER, TRAIT_SUBJECT, TRAIT_SIZE, 
 struct suspects {
     struct trait_row {
         uint32_t entry[TRAIT_COUNT];
-        uint32_t time;          /* arrival; 0: not known */
+        uint32_t domain;        /* entry of the last recipient's */
+        uint32_t time, usec;    /* arrival; 0: not known */
     } **blocks;
     uint32_t n;
     bool selected;              /* the messages are a selection, not the queue */
@@ -35,7 +36,8 @@ struct suspect {
     double rate;                /* a minute, since then */
 };
 
-void suspect_note(struct suspects *s, const uint32_t entry[TRAIT_COUNT], uint32_t time);
+void suspect_note(struct suspects *s, const struct trait_row *row);
+const struct trait_row *suspect_row(const struct suspects *s, uint32_t i);
 /* How many of the messages noted as number from to from + n - 1 arrived at most `seconds` before now. */
 uint64_t suspect_recent(const struct suspects *s, uint32_t from, uint32_t n, int64_t now, int64_t seconds);
 /* False when nobody stands out. tallies: by trait, those of users, clients and senders not frugal. */

@@ -1,6 +1,6 @@
 /*
  * mkspool flood: a queue as it looks on a bad night. One account, from one address, sends the
- * same text all day; around it lies the mail of a normal server. Which message comes next is
+ * same text all day (--kind: another flood, see night.c); around it lies the mail of a normal server. Which message comes next is
  * decided here, the same for every mail server; how it is stored is the writers' business.
  */
 #include "mail.h"
@@ -181,7 +181,12 @@ static void fate(struct flood *f, struct mail *m, bool flooder)
         m->reason = "held by the administrator: ticket 7";
     if (m->state != MAIL_DEFERRED)
         return;
-    m->reason = flooder && dice_below(&f->dice, 3) ? reasons[0] : PICK(&f->dice, reasons);
+    if (f->reason && dice_below(&f->dice, 10) < 8)
+        m->reason = f->reason;
+    else if (f->night)
+        m->reason = PICK(&f->dice, reasons);
+    else
+        m->reason = flooder && dice_below(&f->dice, 3) ? reasons[0] : PICK(&f->dice, reasons);
     m->attempts = 1 + (unsigned)(age / 3000);
     m->last_attempt = m->when + 1 + (int64_t)dice_below(&f->dice, (uint32_t)age);
     m->next_attempt = m->last_attempt + 300 + (int64_t)dice_below(&f->dice, 3700);
@@ -189,16 +194,23 @@ static void fate(struct flood *f, struct mail *m, bool flooder)
 
 static void invent(struct flood *f, struct mail *m, uint32_t serial, uint32_t flood_time)
 {
-    const bool flooder = dice_below(&f->dice, 100) < FLOOD_PERCENT;
+    const bool flooder = dice_below(&f->dice, 100) < f->percent;
 
     memset(m, 0, sizeof(*m));
     m->serial = serial;
     m->when = f->now - 1 - (int64_t)dice_below(&f->dice, flooder ? flood_time : 2 * DAY);
     m->usec = dice_below(&f->dice, 1000000);
-    if (flooder)
+    if (flooder && f->night) {
+        int64_t when = night_time(f, flood_time);
+
+        m->when = when / 1000000;
+        m->usec = (uint32_t)(when % 1000000);
+        night_message(f, m);
+    } else if (flooder) {
         flooding(f, m);
-    else
+    } else {
         PICK(&f->dice, kinds)(f, m);
+    }
     fate(f, m, flooder);
 }
 
@@ -217,10 +229,12 @@ int flood_main(int argc, char **argv)
     static const struct option options[] = {
         { "seed", required_argument, NULL, 's' }, { "now", required_argument, NULL, 'w' },
         { "long-ids", no_argument, NULL, 'l' },   { "flat", no_argument, NULL, 'f' },
-        { "body", required_argument, NULL, 'b' }, { NULL, 0, NULL, 0 },
+        { "body", required_argument, NULL, 'b' }, { "kind", required_argument, NULL, 'k' },
+        { NULL, 0, NULL, 0 },
     };
-    struct flood f = { .now = 1795294800, .dice = { 1 } };
+    struct flood f = { .now = 1795294800, .dice = { 1 }, .percent = FLOOD_PERCENT };
     static struct mail m;
+    const char *kind = NULL;
     size_t body = 0; /* 0: as each kind of message has it */
     uint32_t n = 1000, flood_time; /* seconds since it began */
     int c;
@@ -231,13 +245,16 @@ int flood_main(int argc, char **argv)
         case 's': f.dice.state = strtoull(optarg, NULL, 10); break;
         case 'w': f.now = strtoll(optarg, NULL, 10); break;
         case 'b': body = strtoul(optarg, NULL, 10); break;
+        case 'k': kind = optarg; break;
         case 'l': f.long_ids = true; break;
         case 'f': f.flat = true; break;
         default: return 2;
         }
     }
     if (argc - optind != 2)
-        die("flood MTA DIR [-n N] [--seed S] [--long-ids] [--flat] [--now EPOCH] [--body BYTES]");
+        die("flood MTA DIR [-n N] [--seed S] [--long-ids] [--flat] [--now EPOCH] [--body BYTES] [--kind KIND]");
+    if (kind)
+        night_begin(&f, kind);
     for (size_t i = 0; i < COUNT(writers); i++) {
         if (strcmp(argv[optind], writers[i].mta) != 0)
             continue;

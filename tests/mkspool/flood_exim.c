@@ -98,6 +98,8 @@ static void headers(struct buf *b, const struct mail *m, const char *id)
                    m->login ? m->login : "Debian-exim", id, mail_date(m->when));
     snprintf(message_id, sizeof(message_id), "<E%s@" MAIL_HOST ">", id);
     header(b, 'P', "Received", received.p);
+    for (const char *line = m->headers; line && *line; line = strchr(line, '\n') + 1)
+        buf_printf(b, "%03zu  %.*s\n", strcspn(line, "\n") + 1, (int)strcspn(line, "\n"), line);
     header(b, 'F', "From", m->sender[0] ? m->sender : "Mailer-Daemon@" MAIL_HOST);
     header(b, 'T', "To", "undisclosed-recipients:;");
     header(b, ' ', "Subject", m->subject);

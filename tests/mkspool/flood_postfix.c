@@ -110,8 +110,9 @@ static void text(struct buf *b, const struct mail *m, const char *id)
     else
         buf_printf(&out, "Received: by " MAIL_HOST " (Postfix%s)\n\tid %s; %s\n",
                    m->login ? ", from userid 33" : "", id, mail_date(m->when));
-    buf_printf(&out, "From: %s\nTo: undisclosed-recipients:;\nSubject: %s\nMessage-Id: <%s@" MAIL_HOST ">\nDate: %s\n\n",
-               m->sender[0] ? m->sender : "MAILER-DAEMON@" MAIL_HOST, m->subject, id, mail_date(m->when));
+    buf_printf(&out, "%sFrom: %s\nTo: undisclosed-recipients:;\nSubject: %s\nMessage-Id: <%s@" MAIL_HOST ">\nDate: %s\n\n",
+               m->headers ? m->headers : "", m->sender[0] ? m->sender : "MAILER-DAEMON@" MAIL_HOST, m->subject, id,
+               mail_date(m->when));
     mail_body(m, &out);
     for (line = out.p; line < out.p + out.n; line = end + 1) {
         end = memchr(line, '\n', (size_t)(out.p + out.n - line));

@@ -92,6 +92,8 @@ static void headers(struct buf *b, const struct mail *m, const char *id)
                    id, date);
     buf_printf(b, "H?D?Date: %s\nH??From: %s\nH??To: undisclosed-recipients:;\n", date,
                m->sender[0] ? m->sender : "Mail Delivery Subsystem <MAILER-DAEMON>");
+    for (const char *line = m->headers; line && *line; line = strchr(line, '\n') + 1)
+        buf_printf(b, "H??%.*s\n", (int)strcspn(line, "\n"), line);
     buf_printf(b, "H??Subject: %s\nH?M?Message-Id: <%s@" MAIL_HOST ">\n.\n", m->subject, id);
 }
 

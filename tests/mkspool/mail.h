@@ -24,6 +24,7 @@ struct mail {
     char auth_user[ADDRESS_ROOM];
     const char *login; /* of a local submission */
     char subject[160];
+    const char *headers; /* more header lines, each with its LF; NULL: none */
     size_t body_size;
     const char *reason; /* why it is deferred or held */
     unsigned attempts;
@@ -36,7 +37,19 @@ struct flood {
     int64_t now;
     bool long_ids; /* Postfix: long; Exim: 23 characters */
     bool flat;     /* no hashed, split or numbered directories */
+    /* night.c: */
+    const struct night *night; /* what floods; NULL: an account of this host */
+    uint32_t percent;          /* how much of the queue that is */
+    uint32_t habits[8];
+    const char *reason;        /* why most other mail waits; NULL: by chance */
+    uint32_t kept, jitter;
+    uint64_t ticks;
 };
+
+void night_begin(struct flood *f, const char *kind);
+/* When its next message came, in microseconds. */
+int64_t night_time(struct flood *f, uint32_t flood_time);
+void night_message(struct flood *f, struct mail *m);
 
 #define MAIL_HOST "mx.example.com"
 

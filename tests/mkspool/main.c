@@ -12,7 +12,7 @@ static const struct {
     const char *usage;
 } verbs[] = {
     { "text", text_main, "text FILE... DIR                     unpack described queues (tests/spool/README)" },
-    { "flood", flood_main, "flood MTA DIR [-n N] [--seed S] [--long-ids] [--flat] [--now EPOCH] [--body BYTES]   a flooded queue" },
+    { "flood", flood_main, "flood MTA DIR [-n N] [--seed S] [--long-ids] [--flat] [--now EPOCH] [--body BYTES] [--kind KIND]   a flooded queue" },
     { "replicate", replicate_main, "replicate MTA SPOOL OUT [-n N] [--seed S]   copies under new ids" },
 };
 

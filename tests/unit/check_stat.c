@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "classify.h"
 #include "count.h"
 #include "key.h"
 #include "rates.h"
@@ -200,15 +201,54 @@ START_TEST(windows)
 }
 END_TEST
 
-/* --- bounded counting --- */
-
-enum { LIMIT = 100, KEYS = 3000, DRAWS = 60000 };
+/* --- equal intervals --- */
 
 static uint32_t draw(uint64_t *state)
 {
     *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
     return (uint32_t)(*state >> 33);
 }
+
+/* One in `missing` is not there; each is late by less than `late`; stamps in steps of `step`. */
+static const struct { uint32_t every, late, missing, step; bool regular; } interval_rows[] = {
+    { 2000000,   20000,    0,       1, true },
+    { 2000000,   20000,    4,       1, true },
+    { 300000000, 1000000,  0,       1, true },
+    { 2000000,   2000000,  0,       1, false },
+    { 2000000,   20000,    0, 1000000, true },
+    { 60000000,  1000000,  5, 1000000, true },
+    { 2000000,   20000,    2, 1000000, false },     /* too coarse to tell */
+    { 0,         6000000,  0,       1, false },     /* by chance */
+    { 0,         6000000,  0, 1000000, false },
+};
+
+START_TEST(equal_intervals)
+{
+    static int64_t times[400];
+    uint64_t state = 5;
+    int64_t now = INT64_C(1795300000000000);
+    double interval;
+
+    for (int i = 0; i < 400; i++) {
+        now += interval_rows[_i].every ? interval_rows[_i].every : draw(&state) % interval_rows[_i].late;
+        if (interval_rows[_i].missing && draw(&state) % interval_rows[_i].missing == 0)
+            now += interval_rows[_i].every;
+        times[i] = now + (interval_rows[_i].every ? draw(&state) % interval_rows[_i].late : 0);
+        times[i] -= times[i] % interval_rows[_i].step;
+        if (i > 0 && times[i] < times[i - 1])
+            times[i] = times[i - 1];
+    }
+    ck_assert_int_eq(classify_regular(times, 400, interval_rows[_i].step == 1, &interval), interval_rows[_i].regular);
+    if (interval_rows[_i].regular)
+        ck_assert_double_eq_tol(interval, interval_rows[_i].every / 1e6, interval_rows[_i].every / 1e6 * 0.02);
+    ck_assert(!classify_regular(times, 0, true, &interval));
+    ck_assert(!classify_regular(times, 10, true, &interval));
+}
+END_TEST
+
+/* --- bounded counting --- */
+
+enum { LIMIT = 100, KEYS = 3000, DRAWS = 60000 };
 
 /* Some keys come often, most seldom: of three draws the least. */
 static uint32_t skewed(uint64_t *state)
@@ -329,6 +369,7 @@ int main(void)
     tcase_add_loop_test(t, matches_a_value, 0, ROWS(match_rows));
     tcase_add_loop_test(t, ages, 0, ROWS(age_rows));
     tcase_add_test(t, windows);
+    tcase_add_loop_test(t, equal_intervals, 0, ROWS(interval_rows));
     tcase_add_loop_test(t, bounded, 0, 4);
     tcase_add_test(t, all_different);
     tcase_add_test(t, exact_below_the_limit);
