@@ -10,6 +10,7 @@ enum {
     HEADERS_READ = 100,         /* messages of the sample whose headers are looked at */
     INTERVALS_LEAST = 19,
     STRANGERS_LEAST = 20,
+    TIMES_MAX = 16384,
     LONG = 8000000              /* microseconds: here a second more or less does not matter */
 };
 
@@ -112,27 +113,34 @@ bool classify_regular(const int64_t *times, uint32_t n, bool micro, double *inte
     return !micro && *interval >= 1.5 && squares / count - (sum / count) * (sum / count) <= 0.09 * (sum / count) * (sum / count);
 }
 
-/* Where nearly all have one subject, without those that have not: the program is not all that its user runs. */
+/*
+ * Of many messages the latest thousands are enough, taken by time: sorting all would cost more than all else here. Where nearly all
+ * have one subject, only these: the program is not all that its user runs.
+ */
 static void count_times(struct features *f, const struct suspects *s, const struct suspect *found, uint32_t subject)
 {
-    bool narrow = f->top_subject >= f->messages - f->messages / 4;
-
-    int64_t *times = malloc(((size_t)f->messages + 1) * sizeof(*times));
-    uint32_t n = 0;
-    bool micro = false;
+    int64_t *times = malloc(TIMES_MAX * sizeof(*times));
+    bool narrow = f->top_subject >= f->messages - f->messages / 4, micro = false;
+    uint32_t n = 0, span = found->last - found->began, from = 0;
 
     if (!times)
         report_no_memory();
-    for (uint32_t i = 0; i < s->n && n < f->messages; i++) {
+    if (f->messages > TIMES_MAX / 2)
+        from = found->last - (uint32_t)((uint64_t)span * (TIMES_MAX / 2) / f->messages);
+    for (uint32_t i = 0; i < s->n && n < TIMES_MAX; i++) {
         const struct trait_row *row = suspect_row(s, i);
 
-        if (row->entry[found->trait] != found->entry || !row->time || (narrow && row->entry[TRAIT_SUBJECT] != subject))
+        if (row->entry[found->trait] != found->entry || !row->time || row->time < from ||
+            (narrow && row->entry[TRAIT_SUBJECT] != subject))
             continue;
         times[n++] = (int64_t)row->time * 1000000 + row->usec;
         micro |= row->usec != 0;
     }
-    qsort(times, n, sizeof(*times), compare_times);
-    f->regular = classify_regular(times, n, micro, &f->interval);
+    /* So many at once are no equal intervals, and some of them would be gaps. */
+    if (n < TIMES_MAX) {
+        qsort(times, n, sizeof(*times), compare_times);
+        f->regular = classify_regular(times, n, micro, &f->interval);
+    }
     free(times);
 }
 
@@ -143,16 +151,22 @@ static bool belongs(const struct trait_row *row, enum group_of of, const struct 
     return of == OF_ALL || (row->entry[TRAIT_USER] < COUNT_FIRST && row->entry[TRAIT_CLIENT] >= COUNT_FIRST);
 }
 
+static uint32_t null_entry(const struct counter *senders)
+{
+    for (uint32_t e = COUNT_FIRST; e < senders->n; e++)
+        if (count_get(senders, e)->length == 0)
+            return e;
+    return UINT32_MAX;
+}
+
 static void count_group(struct features *f, const struct suspects *s, struct tally *const tallies[TRAIT_COUNT],
                         const struct suspect *found, enum group_of of)
 {
     struct spread spread[TRAIT_COUNT], domains;
-    uint32_t most = 0;
+    uint32_t null = null_entry(&tallies[TRAIT_SENDER]->counts);
 
     *f = (struct features){ .of = of };
-    for (uint32_t i = 0; i < s->n; i++)
-        most = suspect_row(s, i)->domain > most ? suspect_row(s, i)->domain : most;
-    spread_begin(&domains, most + 1);
+    spread_begin(&domains, s->domains);
     for (int t = 0; t < TRAIT_COUNT; t++)
         spread_begin(&spread[t], tallies[t]->counts.n);
     for (uint32_t i = 0; i < s->n; i++) {
@@ -164,8 +178,7 @@ static void count_group(struct features *f, const struct suspects *s, struct tal
         for (int t = 0; t < TRAIT_COUNT; t++)
             spread_add(&spread[t], row->entry[t]);
         spread_add(&domains, row->domain);
-        f->null_senders += row->entry[TRAIT_SENDER] >= COUNT_FIRST &&
-                           count_get(&tallies[TRAIT_SENDER]->counts, row->entry[TRAIT_SENDER])->length == 0;
+        f->null_senders += row->entry[TRAIT_SENDER] == null;
     }
     f->with_user = spread[TRAIT_USER].some;
     f->with_client = spread[TRAIT_CLIENT].some;

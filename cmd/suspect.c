@@ -8,31 +8,27 @@
 #include "report.h"
 
 enum {
-    ROW_BLOCK = 4096,
     LEAST_MESSAGES = 20,        /* fewer are no flood */
     SHOWN_MAX = 60              /* bytes of a subject or address in the sentence */
 };
 
 void suspect_note(struct suspects *s, const struct trait_row *row)
 {
-    size_t block = s->n / ROW_BLOCK;
+    size_t block = s->n / SUSPECT_BLOCK;
 
-    if (s->n % ROW_BLOCK == 0) {
+    if (s->n % SUSPECT_BLOCK == 0) {
         struct trait_row **blocks = realloc(s->blocks, (block + 1) * sizeof(struct trait_row *));
 
         if (!blocks)
             report_no_memory();
         s->blocks = blocks;
-        blocks[block] = malloc(ROW_BLOCK * sizeof(struct trait_row));
+        blocks[block] = malloc(SUSPECT_BLOCK * sizeof(struct trait_row));
         if (!blocks[block])
             report_no_memory();
     }
-    s->blocks[block][s->n++ % ROW_BLOCK] = *row;
-}
-
-const struct trait_row *suspect_row(const struct suspects *s, uint32_t i)
-{
-    return &s->blocks[i / ROW_BLOCK][i % ROW_BLOCK];
+    s->blocks[block][s->n++ % SUSPECT_BLOCK] = *row;
+    if (row->domain >= s->domains)
+        s->domains = row->domain + 1;
 }
 
 uint64_t suspect_recent(const struct suspects *s, uint32_t from, uint32_t n, int64_t now, int64_t seconds)
@@ -285,7 +281,7 @@ bool suspect_command(struct text *t, const struct suspects *s, struct tally *con
 
 void suspect_done(struct suspects *s)
 {
-    for (uint32_t i = 0; i * ROW_BLOCK < s->n; i++)
+    for (uint32_t i = 0; i * SUSPECT_BLOCK < s->n; i++)
         free(s->blocks[i]);
     free(s->blocks);
     *s = (struct suspects){ 0 };

@@ -11,6 +11,8 @@
 /* What is remembered of a message, each the entry number in a tally. The first three can be named as suspect. */
 enum trait { TRAIT_USER, TRAIT_CLIENT, TRAIT_SENDER, TRAIT_SUBJECT, TRAIT_SIZE, TRAIT_COUNT };
 
+enum { SUSPECT_BLOCK = 4096 };
+
 struct suspects {
     struct trait_row {
         uint32_t entry[TRAIT_COUNT];
@@ -18,11 +20,12 @@ struct suspects {
         uint32_t time, usec;    /* arrival; 0: not known */
     } **blocks;
     uint32_t n;
+    uint32_t domains;           /* beyond the largest entry of a recipient's domain */
     bool selected;              /* the messages are a selection, not the queue */
     bool two_users;             /* some message has an account and another local login */
 };
 
-enum { SUSPECT_RECENT = 300 };
+enum { SUSPECT_RECENT = 300 };      /* seconds */
 
 struct suspect {
     enum trait trait;
@@ -37,7 +40,11 @@ struct suspect {
 };
 
 void suspect_note(struct suspects *s, const struct trait_row *row);
-const struct trait_row *suspect_row(const struct suspects *s, uint32_t i);
+static inline const struct trait_row *suspect_row(const struct suspects *s, uint32_t i)
+{
+    return &s->blocks[i / SUSPECT_BLOCK][i % SUSPECT_BLOCK];
+}
+
 /* How many of the messages noted as number from to from + n - 1 arrived at most `seconds` before now. */
 uint64_t suspect_recent(const struct suspects *s, uint32_t from, uint32_t n, int64_t now, int64_t seconds);
 /* False when nobody stands out. tallies: by trait, those of users, clients and senders not frugal. */
