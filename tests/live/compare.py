@@ -4,6 +4,7 @@ Knows the fields of a record and which of them an MTA does not store; runs no MT
 truth does not name must be absent from the record.  `Score` holds the matrix.
 """
 
+import ipaddress
 import json
 import os
 import re
@@ -11,7 +12,9 @@ import re
 # The fields of the record, in the order of its table; "a.b" is member b of the elements of list a.
 RECIPIENT = ("address", "delay_reason", "dsn_code", "orig_address")
 HOP = ("by", "from", "helo", "address", "with", "id", "time")
-DERIVED = ("received.trust", "origin_address", "origin_source", "origin_trust")
+# No MTA stores them: they follow from the chain and from whom one trusts; origin() says what they must be.
+ORIGIN = ("origin_address", "origin_user", "origin_script", "origin_source", "origin_trust")
+DERIVED = ("received.trust", *ORIGIN)
 FIELDS = (
     "schema host mta spool queue_name queue_id state arrival_time arrival_usec message_size "
     "data_size sender".split() + ["recipients." + m for m in RECIPIENT] +
@@ -40,8 +43,6 @@ NOT_STORED = {
 }
 
 def why_empty(field, mta):
-    if field in DERIVED:
-        return "no MTA stores it: derived from the chain and from whom one trusts"
     return NOT_STORED.get(field, {}).get(mta)
 
 
@@ -180,6 +181,80 @@ def _flags(score, expected, actual, where):
                 "expected %s, got %s" % (_show(expected), _show(actual)))
 
 
+# --- where it entered --------------------------------------------------------------------------
+
+LOOPBACK = [ipaddress.ip_network(n) for n in ("127.0.0.0/8", "::1/128")]
+PRIVATE = [ipaddress.ip_network(n) for n in (
+    "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10",
+    "fc00::/7", "fe80::/10")]
+CLAIMS = {"x-originating-ip": ("origin_address", "X-Originating-IP"),
+          "x-authenticated-user": ("origin_user", "X-Authenticated-User"),
+          "x-php-originating-script": ("origin_script", "X-PHP-Originating-Script")}
+
+
+def _within(address, networks):
+    return any(ipaddress.ip_address(address) in n for n in networks)
+
+
+def _walk(client, chain):
+    """Where the chain leads, trusting loopback alone (as of a spool that is not this machine's):
+    the last address, whether a Received field beyond the client's tells it, and how many hops are
+    to be believed."""
+    at, believed, further = client, 0, False
+    if client and chain and not chain[0].get("address"):
+        believed = 1                    # its own server took it twice
+    elif not client:
+        return None, min(len(chain), 1), False
+    for number, hop in enumerate(chain[believed:]):
+        if number > 0 and not _within(at, LOOPBACK):
+            break
+        believed += 1
+        if not hop.get("address"):
+            break
+        further = further or hop["address"] != at
+        at = hop["address"]
+    return at, believed, further
+
+
+def origin(truth, fields):
+    """The origin fields as they must be, and for each hop whether it is observed."""
+    chain = [h if isinstance(h, dict) else {} for h in fields.get("received", [])]
+    client = fields.get("client_address")
+    at, believed, further = _walk(client, chain)
+    want = {"origin_trust": "observed"}
+    source = ["local" if not at else "received" if further else "client"]
+    if at:
+        want["origin_address"] = at
+    if not at or _within(at, LOOPBACK):
+        claims = {}
+        for line in truth["message"].headers if "message" in truth else ():
+            name, _, value = line.decode("latin-1").partition(":")
+            if name.lower() in CLAIMS:
+                field, name = CLAIMS[name.lower()]
+                claims[field] = value.strip().strip("[]")
+                source = [] if field == "origin_address" else source
+                source.append(name)
+        want.update(claims)
+        if claims:
+            want["origin_trust"] = "claimed"
+    address = want.get("origin_address")
+    if address and _within(address, LOOPBACK):
+        source.append("inside")
+    elif address and _within(address, PRIVATE):
+        source.append("private")
+    want["origin_source"] = ",".join(source)
+    return want, ["observed"] * believed + ["claimed"] * (len(chain) - believed)
+
+
+def _origin(score, truth, record, where):
+    want, hops = origin(truth, truth["fields"])
+    for name in ORIGIN:
+        _one(score, name, want.get(name), record.get(name), where)
+    got = [h.get("trust") for h in record.get("received") or []]
+    score.check("received.trust", got == hops, bool(got), where,
+                "expected %s, got %s" % (_show(hops), _show(got)))
+
+
 LISTS = {"recipients": _recipients, "recipients_done": _done, "received": _received,
          "flags": _flags}
 
@@ -220,6 +295,7 @@ def compare(score, truth, record, spool):
          record.get("problems"), where)
     skip = {"schema", "host", "mta", "spool", "queue_id", "data_size", "problems", "identity",
             "files", *DERIVED}
+    _origin(score, truth, record, where)
     for name in FIELDS:
         if "." not in name and name not in skip and name not in LISTS:
             if name == "arrival_usec" and "~moment" in (fields.get(name) or ()):

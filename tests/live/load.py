@@ -304,6 +304,8 @@ def common(utf8):
     add(Message("body-5mb", body=BIG))
     add(Message("hops", received=list(HOPS)))
     add(Message("webmail", bind="127.0.0.12", headers=[b"X-Originating-IP: [203.0.113.99]"]))
+    add(Message("webmail-user", bind="127.0.0.12", headers=[
+        b"X-Authenticated-User: joe@shop.example", b"X-PHP-Originating-Script: 33:mailer.php"]))
     add(Message("auth-plain", auth=("PLAIN", "lab1", "secret1"), bind="127.0.0.9"))
     add(Message("auth-login", auth=("LOGIN", "lab2", "secret2"), bind="127.0.0.9"))
     add(Message("tls", tls=True, bind="127.0.0.10"))
