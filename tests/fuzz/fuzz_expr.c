@@ -17,6 +17,7 @@ static void fill(struct lq_record *r, struct bytes from)
 
     record_reset(r);
     r->have = SEC_ALL;
+    r->header = from;
     record_set_text(r, LQ_QUEUE_ID, "4jX48y4ynDz1blN8", 16);
     while (from.n > 1) {
         size_t n = from.p[0] % 32, k = n < from.n - 1 ? n : from.n - 1;

@@ -481,6 +481,10 @@ static int64_t number(void)
     return values[roll(COUNT(values))];
 }
 
+static const char *const headers[] = {
+    "", "Subject: hello\n", "X-Mailer: a bulk mailer\nX-Mailer: another\nSubject: =?utf-8?q?h=C3=A9llo?=\n", "X-Mailer:\n",
+};
+
 /* A message that could be in a queue: each value there or not; nothing of it is unknown. */
 static void random_record(struct lq_record *r)
 {
@@ -515,6 +519,8 @@ static void random_record(struct lq_record *r)
     }
     if (roll(5) == 0)
         record_problem(r, "a problem");
+    r->header = bytes_from(headers[roll(COUNT(headers))], 0);
+    r->header.n = strlen((const char *)r->header.p);
 }
 
 /* What a reader may not get to see of it: sections unread, texts cut, lists and values lost of broken ones. */
@@ -546,7 +552,10 @@ static void damage(struct lq_record *r, bool readable)
         r->done.n = 0;
         r->hop_count = 0;
         r->flags = 0;
+        r->header.n = 0;
     }
+    if (unread & SEC_CONTROL)
+        r->header.p = NULL;
     if (unread & SEC_CONTROL)
         r->recipients.n = 0;
     for (size_t i = 0; (unread | lost) & SEC_LOG && i < r->recipients.n; i++)
@@ -572,6 +581,7 @@ static const char *const questions[] = {
     "all flags == tls", "received.address in 203.0.113.0/24", "received.by = *", "all received.time > @1000", "received", "problems",
     "damaged", "bounces", "local", "held", "queue = deferred", "id == 4jX48y4ynDz1blN8", "id == other", "mta != exim", "forced_expire",
     "data_size > 5", "message_id = *", "hold_reason", "from ~ .", "client_port in (1, 100)",
+    "header.x-mailer = *bulk*", "all header.X-Mailer = *a*", "header.subject ~ 'h.llo'", "header.x-mailer", "not header.x-spam = *",
 };
 
 static void random_expression(FILE *out, unsigned depth)
@@ -679,6 +689,7 @@ static const struct { enum lq_selector sel; const char *arg, *expr; } twins[] = 
     { LQ_SEL_CLIENT, "203.0.113.7,2001:db8::/32", "client in (203.0.113.7, 2001:db8::/32)" },
     { LQ_SEL_USER, "alice", "user = alice" },
     { LQ_SEL_SUBJECT, "/hello/", "subject ~ hello" },
+    { LQ_SEL_HEADER, "X-Mailer:*bulk*", "header.x-mailer = *bulk*" },
     { LQ_SEL_HELO, "a*", "helo_name = a*" },
     { LQ_SEL_CLIENT_NAME, "a*", "client_name = a*" },
     { LQ_SEL_PROTOCOL, "esmtpsa", "protocol = esmtpsa" },
