@@ -74,8 +74,8 @@ struct walk {
     const struct lq_record *rec;
     const struct trust *trust;
     enum step step;
-    struct ip at;               /* who gave the message to the last host that we believe */
-    bool has_at, received;      /* known; from a Received, not from the envelope */
+    struct ip client, at;       /* of the envelope; who gave the message to the last host that we believe */
+    bool has_client, has_at;    /* known */
     bool local;                 /* a program on a host that we believe made it */
     size_t trusted;             /* Received fields that are believed */
     struct finds observed, below;
@@ -205,7 +205,6 @@ static void believe(struct walk *w, const struct hop *hop)
         w->step = STEP_STOPPED;
         return;
     }
-    w->received = w->received || !w->has_at || !same_ip(&w->at, &hop->ip);
     w->at = hop->ip;
     w->has_at = true;
     w->step = STEP_OUTWARD;
@@ -220,15 +219,14 @@ static bool has_own_id(const struct walk *w, const struct hop *hop)
 
 /*
  * The line that this host wrote when it took the message: by its id, or because it names the client that the envelope names. A message that
- * passed through its own server again (postsuper -r) has one more on top, without an address.
+ * passed through its own server again (postsuper -r) has one more on top, without an address; one that came back from a content filter
+ * has the filter's address there, while the envelope may name the client that the filter had it from (Postfix, XFORWARD).
  */
 static bool own_line(struct walk *w, const struct hop *hop)
 {
-    bool client = w->has_at && hop->has_ip && same_ip(&w->at, &hop->ip);
+    bool client = w->has_client && hop->has_ip && same_ip(&w->client, &hop->ip);
 
-    if (w->step == STEP_REQUEUED)
-        return client;
-    return client || (has_own_id(w, hop) && (!w->has_at || !hop->has_ip));
+    return client || (w->step == STEP_OWN && has_own_id(w, hop));
 }
 
 static void take_received(struct walk *w, struct bytes value)
@@ -239,10 +237,8 @@ static void take_received(struct walk *w, struct bytes value)
         return;
     header_hop(value, &hop);
     if (w->step != STEP_OUTWARD && own_line(w, &hop)) {
-        bool client = w->has_at;
-
         believe(w, &hop);
-        if (client && !hop.has_ip) {
+        if (w->has_client && !hop.has_ip) {
             w->local = false;
             w->step = STEP_REQUEUED;
         }
@@ -319,7 +315,7 @@ static void set_origin(struct lq_record *r, const struct walk *w, const struct f
     struct buf source = { 0 }, unfolded = { 0 };
 
     if (!named)
-        add_source(&source, !w->has_at ? "local" : w->received ? "received" : "client");
+        add_source(&source, !w->has_at ? "local" : w->has_client && same_ip(&w->at, &w->client) ? "client" : "received");
     for (enum kind k = named ? KIND_ADDRESS : KIND_USER; k < KIND_COUNT; k++)
         if (finds->of[k].value.p)
             add_source(&source, finds->of[k].field);
@@ -356,12 +352,16 @@ void origin_fields(struct lq_record *r, const struct trust *trust, struct bytes 
     bool outside;
 
     if (record_is_set(r, LQ_CLIENT_ADDRESS))
-        w.has_at = ip_parse(bytes_from(client.p, client.n), &w.at);
+        w.has_client = w.has_at = ip_parse(bytes_from(client.p, client.n), &w.client);
+    w.at = w.client;
     walk(&w, block);
     if (want & LQ_FIELD_BIT(LQ_RECEIVED))
         set_hops(r, &w);
     if (!(want & ORIGIN_FIELDS))
         return;
+    /* A filter may have dropped the lines that lead to a client which it told our server about. */
+    if (w.has_client && !trust_has(trust, &w.client) && trust_has(trust, &w.at))
+        w.at = w.client;
     outside = w.has_at && !trust_has(trust, &w.at);
     /* Of a header that was cut, or of a damaged message, only a chain that left our networks is known to its end. */
     if (!outside && (!whole || r->broken & SEC_CONTROL))

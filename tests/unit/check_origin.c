@@ -36,6 +36,11 @@ static const struct row {
       "Received: from us ([127.0.0.1]) by localhost (us [127.0.0.1]) (amavisd-new, port 10024) with ESMTP id x\n"
       HOP("198.51.100.7", "us"),
       "198.51.100.7", NULL, NULL, "received", "observed", 3 },
+    { "a content filter that names its client (XFORWARD)", NULL, "198.51.100.7",
+      OURS_FROM("127.0.0.1") "Received: from us ([127.0.0.1]) by localhost (us [127.0.0.1]) (amavisd-new) with ESMTP id x\n" HOP("198.51.100.7", "us")
+      HOP("192.0.2.1", "bank"), "198.51.100.7", NULL, NULL, "client", "observed", 3 },
+    { "one that drops what came before", NULL, "198.51.100.7", OURS_FROM("127.0.0.1") "X-Originating-IP: 192.0.2.66\n",
+      "198.51.100.7", NULL, NULL, "client", "observed", 1 },
     { "IPv6 loopback", NULL, "::1", OURS_FROM("IPv6:::1") HOP("IPv6:2001:db8::7", "us"),
       "2001:db8::7", NULL, NULL, "received", "observed", 2 },
     { "taken out of mynetworks", NULL, "10.0.0.9", OURS_FROM("10.0.0.9") HOP("198.51.100.7", "relay"),
