@@ -1,19 +1,41 @@
 /*
- * SHA-256 by OpenSSL. Fetched once for each digest object and then begun anew for every file: a fetch takes as long as hashing some
- * hundred kilobytes. In a library context of its own, so that neither openssl.cnf nor OPENSSL_CONF, nor what the calling program did with
- * OpenSSL, can put something else in its place.
+ * SHA-256 by OpenSSL. Fetched once for the process: a fetch takes as long as hashing some megabytes, and a copy between file systems needs a
+ * digest for each file. In a library context of its own, so that neither openssl.cnf nor OPENSSL_CONF, nor what the calling program did
+ * with OpenSSL, can put something else in its place. It is never let go: OpenSSL takes itself apart when the program exits, and whoever
+ * freed it after that would touch what is gone.
  */
 #include "digest.h"
 
 #include <openssl/evp.h>
+#include <pthread.h>
 #include <stdlib.h>
 
-struct digest {
+static struct {
+    pthread_mutex_t mutex;
     OSSL_LIB_CTX *library;
+    EVP_MD *sha256;         /* never changes once it is there, and serves all threads */
+} shared = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+
+struct digest {
     EVP_MD *sha256;
     EVP_MD_CTX *state;
     bool broken;            /* OpenSSL refused: no hash is given, rather than a wrong one */
 };
+
+/* NULL without memory; who comes next tries again. */
+static EVP_MD *fetch(void)
+{
+    EVP_MD *sha256;
+
+    pthread_mutex_lock(&shared.mutex);
+    if (!shared.library)
+        shared.library = OSSL_LIB_CTX_new();
+    if (shared.library && !shared.sha256)
+        shared.sha256 = EVP_MD_fetch(shared.library, "SHA256", NULL);
+    sha256 = shared.sha256;
+    pthread_mutex_unlock(&shared.mutex);
+    return sha256;
+}
 
 struct digest *digest_new(void)
 {
@@ -21,8 +43,7 @@ struct digest *digest_new(void)
 
     if (!d)
         return NULL;
-    d->library = OSSL_LIB_CTX_new();
-    d->sha256 = d->library ? EVP_MD_fetch(d->library, "SHA256", NULL) : NULL;
+    d->sha256 = fetch();
     d->state = EVP_MD_CTX_new();
     if (d->sha256 && d->state) {
         digest_begin(d);
@@ -65,7 +86,5 @@ void digest_free(struct digest *d)
     if (!d)
         return;
     EVP_MD_CTX_free(d->state);
-    EVP_MD_free(d->sha256);
-    OSSL_LIB_CTX_free(d->library);
     free(d);
 }
