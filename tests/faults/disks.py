@@ -97,6 +97,8 @@ class Disk:
 class DiskWorld(driver.World):
     """Both sides are disks of their own."""
 
+    serves = False          # each run begins with what is mounted then
+
     def __init__(self, build, base, far, kind):
         super().__init__(build, base, far)
         self.disks = [Disk(kind, os.path.join(self.away, "disk%d" % i), path) for i, path in enumerate((self.here, self.there))]

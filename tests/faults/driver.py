@@ -10,6 +10,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import tempfile
@@ -35,12 +36,52 @@ WAYS = {
 }
 
 
+# Killed before a call: what is there then is the same, whatever else happens to it.
+KILLED = {"FAULT_KILL": "before"}
+
+
 class Trouble(Exception):
     """The scenario or the machinery does not work at all."""
 
 
+class Server:
+    """A program that was loaded once and forks for each run (faults.c)."""
+
+    def __init__(self, argv, env):
+        self.orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.orders.settimeout(TIMEOUT)
+        with theirs:
+            self.process = subprocess.Popen(argv, env={**env, "FAULT_SERVE": str(theirs.fileno()), "LD_BIND_NOW": "1"}, cwd="/",
+                                            stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
+
+    def run(self, out, settings):
+        """The status."""
+        self.orders.send("\0".join([out, *("%s=%s" % item for item in settings.items())]).encode())
+        pid = struct.unpack("i", self._answer())[0]
+        late = False
+        try:
+            status = self._answer()
+        except socket.timeout:
+            late = True
+            os.killpg(pid, signal.SIGKILL)
+            status = self._answer()
+        return "timeout" if late else os.waitstatus_to_exitcode(struct.unpack("i", status)[0])
+
+    def _answer(self):
+        answer = self.orders.recv(4)
+        if len(answer) != 4:
+            raise Trouble("a server of runs ended: status %s" % self.process.wait())
+        return answer
+
+    def close(self):
+        self.orders.close()
+        self.process.wait()
+
+
 class World:
     """Directories of one test: `here` and, on another file system, `there`, which the shadow watches."""
+
+    serves = True           # runs may be forked from a program that was loaded before
 
     def __init__(self, build, base, far):
         self.build = build
@@ -48,6 +89,8 @@ class World:
         self.away = tempfile.mkdtemp(prefix="faults-", dir=far)
         self.here, self.there = os.path.join(self.home, "here"), os.path.join(self.away, "there")
         self.state, self.trace = os.path.join(self.home, "state"), os.path.join(self.home, "trace")
+        self.said = os.path.join(self.home, "said")
+        self.servers = {}
         os.chmod(self.home, 0o755)
         os.chmod(self.away, 0o755)
         os.mkdir(self.here)
@@ -56,6 +99,8 @@ class World:
                                     [os.path.join(self.home, "graves"), os.path.join(self.away, "graves")])
 
     def close(self):
+        for server in self.servers.values():
+            server.close()
         shutil.rmtree(self.home)
         shutil.rmtree(self.away)
 
@@ -69,10 +114,13 @@ class World:
 
     def run(self, argv, faults=None, watched=True):
         """Runs to the end. faults: FAULT_… of this run. (status, calls, what it said)"""
-        status, said = self.finish(self.start(argv, faults, watched))
+        if watched and self.serves:
+            status, said = self.serve(argv, faults)
+        else:
+            status, said = self.finish(self.start(argv, faults, watched))
         return status, self.calls(), said
 
-    def start(self, argv, faults=None, watched=True):
+    def _environment(self, watched):
         with open(self.state, "wb") as f:
             f.write(bytes(8))
         os.chmod(self.state, 0o666)
@@ -83,6 +131,19 @@ class World:
         if watched:
             env.update(self.shadow.environment(), LD_PRELOAD=self.program("tests/faults.so"), FAULT_STATE=self.state,
                        FAULT_TRACE=self.trace)
+        return env
+
+    def serve(self, argv, faults):
+        env = self._environment(True)
+        if tuple(argv) not in self.servers:
+            self.servers[tuple(argv)] = Server(argv, env)
+        status = self.servers[tuple(argv)].run(self.said, faults or {})
+        with open(self.said, "rb") as f:
+            return status, f.read().decode("utf-8", "replace")
+
+    def start(self, argv, faults=None, watched=True):
+        env = self._environment(watched)
+        if watched:
             env.update(faults or {})
             env = {name: value for name, value in env.items() if value}
         return subprocess.Popen(argv, env=env, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -156,7 +217,9 @@ class Scenario:
         rows = [bench.row(group) for group in self.groups if group in (self.only or self.groups)]
         if budget:
             rows = [Row(bench, "sample", in_turn([row.todo for row in rows]), bench.total)]
-        run_rows(rows, budget)
+            run_rows(rows, budget)
+        else:
+            run_all(rows)
         for row in rows:
             row.report(tally)
 
@@ -168,7 +231,7 @@ def settings(way, n):
     if kind == "kill":
         return {"FAULT_AT": str(n), "FAULT_KILL": what.split(",")[0]}
     if kind == "power":
-        return {"FAULT_AT": str(n), "FAULT_KILL": "before"}
+        return {"FAULT_AT": str(n), **KILLED}
     return {"FAULT_FROM": str(n), "FAULT_ERRNO": str(getattr(errno, what)), "FAULT_GROWING": "0" if what == "EROFS" else "1"}
 
 
@@ -200,6 +263,7 @@ class Bench:
 
     def __init__(self, scenario, world):
         self.scenario, self.world = scenario, world
+        self.marked = None      # (call, status, what it said) of a run killed before that call, to which the shadow can go back
         self._begin()
         _, self.total_with_reads, _ = world.run(scenario.argv(world), {"FAULT_READS": "1"})
         world.shadow.rewind()
@@ -214,6 +278,7 @@ class Bench:
 
     def _begin(self):
         self.world.clear()
+        self.marked = None
         self.scenario.prepare(self.world)
         self.world.shadow.begin()
         self.before = self.scenario.look(self.world)
@@ -255,8 +320,8 @@ class Bench:
     def cell(self, way, n):
         """None, or why this cell fails."""
         kind, what = way
-        status, _, said = self.world.run(self.scenario.argv(self.world), settings(way, n))
-        call = self.world.call_text(n)
+        self._back(n if KILLED.items() <= settings(way, n).items() else None)
+        status, said, call = self._break(way, n)
         killed = kind in ("kill", "power")
         wrong = []
         if n > self.total and kind == "power":
@@ -272,14 +337,29 @@ class Bench:
             wrong += self.scenario.deliver(self.world, self.before, self.end)
         first = settings(way, 1) if kind == "from" else {}
         wrong += self._judge(not killed and self.scenario.done(status), first)
-        self._back()
         if not wrong:
             return None
         return "%s %s at call %s\n        %s\n        the command said (%s): %s" % (
             kind, what, call, "\n        ".join(wrong), status, " / ".join(said.strip().splitlines()[-4:]))
 
-    def _back(self):
+    def _break(self, way, n):
+        """Run the command into this fault, unless it lies killed there already. (status, what it said, the call)"""
+        if self.marked:
+            return self.marked[1:]
+        status, _, said = self.world.run(self.scenario.argv(self.world), settings(way, n))
+        found = status, said, self.world.call_text(n)
+        if KILLED.items() <= settings(way, n).items():
+            self.world.shadow.mark()
+            self.marked = n, *found
+        return found
+
+    def _back(self, n):
+        """To the run that was killed before call n, if the last one was, else to the beginning."""
         try:
+            if self.marked and self.marked[0] == n:
+                self.world.shadow.back_to_mark()
+                return
+            self.marked = None
             self.world.shadow.rewind()
         except shadow.Lost:
             self._begin()
@@ -289,7 +369,8 @@ class Tally:
     """What a scenario's test found, as lines like those of the other tests."""
 
     def __init__(self):
-        self.passed = self.failed = 0
+        self.name = ""
+        self.passed = self.failed = self.cells = 0
         self.lines = []
 
     def ok(self, text):
@@ -310,19 +391,32 @@ class Row:
         self.size, self.tried, self.failures = len(self.todo), 0, []
 
     def step(self):
-        way, n = self.todo.pop(0)
+        self.attempt(*self.todo.pop(0))
+
+    def attempt(self, way, n):
         self.tried += 1
         why = self.bench.cell(way, n)
         if why:
             self.failures.append(why)
 
     def report(self, tally):
+        tally.cells += self.tried
         cells = "%d cells" % self.size if self.tried == self.size else "%d of %d cells" % (self.tried, self.size)
         text = "faults %s: %s (%s, %d calls)" % (self.bench.scenario.name, self.group, cells, self.calls)
         if self.failures:
             tally.bad("%s: %d broke" % (text, len(self.failures)), self.failures[:5])
         else:
             tally.ok(text)
+
+
+def run_all(rows):
+    """Every cell, those of one call together: what a run leaves that is killed before it serves several of them."""
+    def order(cell):
+        _, way, n = cell
+        return n, KILLED.items() <= settings(way, n).items()
+
+    for row, way, n in sorted(((row, *cell) for row in rows for cell in row.todo), key=order):
+        row.attempt(way, n)
 
 
 def run_rows(rows, budget):

@@ -12,10 +12,13 @@
  *   FAULT_SHADOW=DIR       writable for everybody the command becomes: DIR/ops, and DIR/files with contents at their last sync
  *   FAULT_GRAVES=DIR:DIR   beside the roots, one for each file system: what loses its last name is moved there, so that its inode lives
  *   FAULT_NOSYNC=1         syncing is noted but not done: the disk is the shadow's, and time matters
+ *   FAULT_SERVE=FD         a socket: do not run, but fork for each order that comes and let the child run. Loading and linking a program takes
+ *                          longer than what it does to a small queue.
  *
  * System calls are made directly, so nothing here is counted.
  */
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -29,8 +32,10 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
@@ -98,7 +103,7 @@ __attribute__((constructor)) static void start(void)
     const char *state = getenv("FAULT_STATE"), *trace = getenv("FAULT_TRACE"), *when = getenv("FAULT_KILL");
     int fd;
 
-    if (!state)
+    if (!state || getenv("FAULT_SERVE"))
         return;
     fd = open_at(AT_FDCWD, state, O_RDWR, 0);
     calls = fd < 0 ? MAP_FAILED : mmap(NULL, sizeof(*calls), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -120,6 +125,70 @@ __attribute__((constructor)) static void start(void)
         trace_fd = open_at(AT_FDCWD, trace, O_WRONLY | O_APPEND | O_CREAT, 0666);
     open_shadow(getenv("FAULT_SHADOW"));
     active = true;
+}
+
+/* --- many runs of one program ------------------------------------------------------------------------ */
+
+enum { ORDER_MAX = 1 << 14 };
+
+static int (*program)(int, char **, char **);
+
+/* An order: the file that is to be standard output and error, then settings of this run; each ended by a NUL. */
+static void follow(char *order, size_t n)
+{
+    int out = open_at(AT_FDCWD, order, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+
+    if (out < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
+        broken("no output");
+    close(out);
+    for (char *p = order + strlen(order) + 1; p < order + n; p += strlen(p) + 1)
+        if (putenv(p) != 0)
+            broken("no environment");
+    unsetenv("FAULT_SERVE");
+    setsid();
+    start();
+}
+
+/* Comes back in the children only. */
+static void serve(int orders)
+{
+    static char order[ORDER_MAX];
+    ssize_t n;
+
+    while ((n = recv(orders, order, sizeof(order) - 1, 0)) > 0) {
+        pid_t pid = fork();
+        int status;
+
+        order[n] = '\0';
+        if (pid == 0) {
+            close(orders);
+            follow(order, (size_t)n);
+            return;
+        }
+        if (pid < 0 || send(orders, &pid, sizeof(pid), MSG_NOSIGNAL) < 0 || waitpid(pid, &status, 0) != pid ||
+            send(orders, &status, sizeof(status), MSG_NOSIGNAL) < 0)
+            break;
+    }
+    _exit(0);
+}
+
+static int served_main(int argc, char **argv, char **env)
+{
+    (void)env;
+    serve(atoi(getenv("FAULT_SERVE")));
+    return program(argc, argv, environ);
+}
+
+typedef int start_fn(int (*)(int, char **, char **), int, char **, void (*)(void), void (*)(void), void (*)(void), void *);
+
+EXPORT start_fn __libc_start_main;
+int __libc_start_main(int (*run)(int, char **, char **), int argc, char **argv, void (*init)(void), void (*fini)(void), void (*rtld_fini)(void),
+                      void *stack)
+{
+    start_fn *real = (start_fn *)dlsym(RTLD_NEXT, "__libc_start_main");
+
+    program = run;
+    return real(getenv("FAULT_SERVE") ? served_main : run, argc, argv, init, fini, rtld_fini, stack);
 }
 
 /* --- paths ------------------------------------------------------------------------------------------- */

@@ -264,7 +264,7 @@ class Mail(driver.Scenario):
                 wrong += [] if was else ["the server would have seen half a message: %s" % m]
                 self.delivered.add(was)
                 for f in m.files:
-                    os.unlink(os.path.join(spool, f.path))
+                    world.shadow.remove(os.path.join(spool, f.path))
         return wrong
 
     def do(self, world, argv):

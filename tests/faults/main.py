@@ -41,11 +41,37 @@ def in_own_mounts():
                {**os.environ, "FAULTS_INSIDE": "1"})
 
 
-def tmpfs():
-    """A file system of our own, in our own mount namespace."""
-    far = tempfile.mkdtemp(prefix="faults-far-")
-    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", far], check=True)
-    return far
+class Memory:
+    """
+    Two file systems of our own, in our own mount namespace: no disk is asked, and nothing but "/" lies above them, where commands
+    look whether a directory above a vault is some server's.
+    """
+
+    def __init__(self):
+        self.places = []
+        top = "/mnt" if os.access("/mnt", os.W_OK) else None
+        try:
+            for _ in range(2):
+                place = tempfile.mkdtemp(prefix="faults-", dir=top)
+                self.places.append(place)
+                subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", place], check=True)
+        except (OSError, subprocess.CalledProcessError):
+            self.close()
+            raise
+
+    def close(self):
+        for place in self.places:
+            subprocess.run(["umount", place], stderr=subprocess.DEVNULL, check=False)
+            os.rmdir(place)
+
+
+def file_systems():
+    """(one, another, what to close)"""
+    if os.environ.get("FAULTS_INSIDE"):
+        memory = Memory()
+        return (*memory.places, memory)
+    base = tempfile.gettempdir()
+    return base, other_file_system(base), None
 
 
 def one(task):
@@ -58,6 +84,7 @@ def one(task):
         tally.bad("faults %s: the machinery stopped" % everything()[index].name, [traceback.format_exc()])
     finally:
         world.close()
+    tally.name = everything()[index].name
     return tally
 
 
@@ -68,6 +95,7 @@ def main():
     p.add_argument("--only", default="*", metavar="PATTERN", help="scenarios by name")
     p.add_argument("--groups", default="", metavar="NAME,...", help="of faults: " + ", ".join(driver.WAYS))
     p.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    p.add_argument("--resume", metavar="FILE", help="leave out the scenarios whose results are there, and add the others to it")
     p.add_argument("--list", action="store_true", help="name the scenarios")
     args = p.parse_args()
     driver.Scenario.only = tuple(filter(None, args.groups.split(",")))
@@ -79,23 +107,41 @@ def main():
     root = os.geteuid() == 0
     left_out = [i for i in chosen if everything()[i].as_root and not root]
     chosen = [i for i in chosen if i not in left_out]
-    base = tempfile.gettempdir()
-    far = other_file_system(base) or (tmpfs() if os.environ.get("FAULTS_INSIDE") else None)
+    done = []
+    if args.resume:
+        with open(args.resume, "a+") as f:
+            f.seek(0)
+            done = f.read().splitlines()
+    chosen = [i for i in chosen if "= " + everything()[i].name not in done]
+    base, far, memory = file_systems()
     if not far:
         print("SKIP  faults: no second file system to test across")
         print("0 passed, 1 failed")
         return 1
     tasks = [(i, os.path.realpath(args.build), os.path.realpath(base), os.path.realpath(far),
               args.budget * args.jobs / max(1, len(chosen))) for i in chosen]
-    passed = failed = 0
+    try:
+        return run(tasks, args, left_out)
+    finally:
+        if memory:
+            memory.close()
+
+
+def run(tasks, args, left_out):
+    passed = failed = cells = 0
     if left_out:
         print("SKIP  faults: not root: %d scenarios with real disks or queues of another owner" % len(left_out))
         failed = 1
     with multiprocessing.Pool(args.jobs) as pool:
         for tally in pool.imap_unordered(one, tasks):
             print("\n".join(tally.lines), flush=True)
+            if args.resume:
+                with open(args.resume, "a") as f:
+                    f.write("\n".join([*tally.lines, "= " + tally.name]) + "\n")
             passed += tally.passed
             failed += tally.failed
+            cells += tally.cells
+    print("%d cells tried" % cells)
     print("%d passed, %d failed" % (passed, failed))
     return 1 if failed or not passed else 0
 

@@ -123,7 +123,7 @@ class Shadow:
         for d in (directory, self.files, *graves):
             os.makedirs(d, exist_ok=True)
             os.chmod(d, 0o777)
-        self.base = None
+        self.base = self.marked = None
         self.forget()
 
     def environment(self):
@@ -180,10 +180,17 @@ class Shadow:
 
     # --- states ---
 
+    def mark(self):
+        """Remember what is there now, so that back_to_mark() and power_failure() begin with it."""
+        self.marked = Mark(self)
+
+    def back_to_mark(self):
+        self._put(self.marked.now)
+
     def power_failure(self, how, rng=None):
-        """Puts the trees into a state that a power failure now may leave."""
-        changes, syncs, synced_units = self._read_ops()
-        now = scan(self.roots)
+        """Puts the trees into a state that a power failure may leave at the moment that was marked."""
+        changes, syncs, synced_units = self.marked.ops
+        now = self.marked.now
         if how == "lists":
             changes = [Change(c.time, effect) for c in changes for effect in c.effects]
         if how == "mixed":
@@ -192,7 +199,7 @@ class Shadow:
             arrived = _certain(changes, syncs)
         state = self.base.copy()
         state.modes.update(now.modes)
-        state.modes.update(self._buried_modes())
+        state.modes.update(self.marked.buried)
         for change in arrived:
             for (d, n), k in change.effects:
                 names = state.dirs.setdefault(d, {})
@@ -208,71 +215,91 @@ class Shadow:
                 state.units[k] = Unit(unit.mode, unit.uid, unit.gid, unit.mtime, b"")
         self._put(state)
 
-    def _buried_modes(self):
-        modes = {}
+    def buried(self):
+        """What lies in the graves: {key: (mode, uid, gid) of a directory, None for a file}"""
+        found = {}
         for yard in self.graves:
             with os.scandir(yard) as entries:
                 for e in entries:
                     st = e.stat(follow_symlinks=False)
-                    if stat.S_ISDIR(st.st_mode):
-                        modes[key_of(st)] = (stat.S_IMODE(st.st_mode), st.st_uid, st.st_gid)
-        return modes
+                    found[key_of(st)] = (stat.S_IMODE(st.st_mode), st.st_uid, st.st_gid) if stat.S_ISDIR(st.st_mode) else None
+        return found
 
     def rewind(self):
         """Back to the baseline."""
+        self.marked = None
         self._put(self.base)
         self.forget()
 
+    def remove(self, path):
+        """As somebody else would remove a file; it can come back."""
+        st = os.lstat(path)
+        os.rename(path, "%s/f%d" % (self._yards()[st.st_dev], st.st_ino))
+
     # --- making it so ---
 
+    def _yards(self):
+        return {os.lstat(g).st_dev: g for g in self.graves}
+
     def _put(self, state):
-        where_dirs, where_files = self._gather()
         wanted = list(_reachable(state))
+        places = {path: k for path, k, _ in wanted}
+        where_dirs, where_files, stays = self._gather(places)
         live = {k for _, k, is_dir in wanted if is_dir}
         self._bury_dirs(live, where_dirs)
         for path, k, is_dir in wanted:
             if is_dir:
                 self._place_dir(path, k, state, where_dirs)
+        done = set()
         for path, k, is_dir in wanted:
-            if not is_dir:
+            if is_dir:
+                continue
+            if path not in stays:
                 if k not in where_files:
                     raise Lost("%s %s" % (path, k))
                 os.link(where_files[k], path, follow_symlinks=False)
-                if k in state.units and os.lstat(path).st_nlink == 2:
-                    state.units[k].put(path)
-        self._empty_graves()
+            if k in state.units and k not in done:
+                state.units[k].put(path)
+                done.add(k)
+        self._empty_graves({k for _, k, _ in wanted})
 
-    def _gather(self):
-        """All files lose their names in the trees, but one in the graveyard; says where everything is."""
-        yards = {os.lstat(g).st_dev: g for g in self.graves}
-        dirs, files = {}, {}
+    def _gather(self, places):
+        """
+        Files that are not where they belong lose their names in the trees, but one in the graveyard; says where everything is, and
+        which paths stay as they are. Below a directory that is another one than it should be, nothing stays.
+        """
+        yards = self._yards()
+        dirs, files, stays = {}, {}, set()
         for yard in yards.values():
             for name in os.listdir(yard):
                 path = os.path.join(yard, name)
                 st = os.lstat(path)
                 (dirs if stat.S_ISDIR(st.st_mode) else files)[key_of(st)] = path
-        for root in self.roots:
-            for here, names, others in os.walk(root):
-                for name in names:
-                    path = os.path.join(here, name)
-                    st = os.lstat(path)
+
+        def walk(here, in_place):
+            with os.scandir(here) as entries:
+                for e in list(entries):
+                    st = e.stat(follow_symlinks=False)
+                    k = key_of(st)
                     if stat.S_ISDIR(st.st_mode):
-                        dirs[key_of(st)] = path
-                    else:
-                        others.append(name)
-                for name in others:
-                    path = os.path.join(here, name)
-                    k = key_of(os.lstat(path))
-                    if k not in files:
+                        dirs[k] = e.path
+                        walk(e.path, in_place and places.get(e.path) == k)
+                    elif in_place and places.get(e.path) == k:
+                        stays.add(e.path)
+                        files.setdefault(k, e.path)
+                    elif k not in files:
                         files[k] = "%s/f%d" % (yards[k[0]], k[1])
-                        os.rename(path, files[k])
+                        os.rename(e.path, files[k])
                     else:
-                        os.unlink(path)
-        return dirs, files
+                        os.unlink(e.path)
+
+        for root in self.roots:
+            walk(root, True)
+        return dirs, files, stays
 
     def _bury_dirs(self, live, where):
         """Directories that the state does not have; deepest first, so that what they hold has left them."""
-        yards = {os.lstat(g).st_dev: g for g in self.graves}
+        yards = self._yards()
         for k, path in sorted(where.items(), key=lambda item: -item[1].count("/")):
             tomb = "%s/d%d" % (yards[k[0]], k[1])
             if k not in live and where[k] != tomb:
@@ -288,14 +315,32 @@ class Shadow:
             os.chown(path, uid, gid)
             os.chmod(path, mode)
 
-    def _empty_graves(self):
+    def _empty_graves(self, live):
+        """Of what has its names again, and of what neither the baseline nor the mark can ask for."""
         for yard in self.graves:
             for name in os.listdir(yard):
                 path = os.path.join(yard, name)
-                if stat.S_ISDIR(os.lstat(path).st_mode):
+                st = os.lstat(path)
+                if self.marked and key_of(st) not in live and self.marked.knows(key_of(st)):
+                    continue
+                if stat.S_ISDIR(st.st_mode):
                     os.rmdir(path)
                 else:
                     os.unlink(path)
+
+
+class Mark:
+    """A moment: what the trees and the graves held, and what was noted until then."""
+
+    def __init__(self, of):
+        self.ops = of._read_ops()
+        self.now = scan(of.roots)
+        buried = of.buried()
+        self.buried = {k: modes for k, modes in buried.items() if modes}
+        self.keys = set(buried) | set(self.now.units) | set(self.now.dirs) | {k for d in self.now.dirs.values() for k in d.values()}
+
+    def knows(self, key):
+        return key in self.keys
 
 
 def _move_dir(old, new, where):
