@@ -5,7 +5,6 @@
  * changes has BATCH_PER_DIR of its messages on average, and small enough for the descriptors that hold its locks.
  */
 #include <errno.h>
-#include <jansson.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "act.h"
+#include "json.h"
 
 static const struct verb *const verbs[] = {
     [LQ_TAKE] = &take_verb, [LQ_HOLD] = &hold_verb, [LQ_RELEASE] = &release_verb, [LQ_PURGE] = &purge_verb, [LQ_RESTORE] = &restore_verb,
@@ -551,35 +551,41 @@ int lq_job_begin(struct lq_job **out, const struct lq_set *set, const struct lq_
 
 /* --- batches --- */
 
-static void put(json_t *o, const char *name, const char *text)
-{
-    if (text && *text)
-        json_object_set_new(o, name, json_string(text));
-}
-
 static const char *result_name(enum lq_result r)
 {
     return r == LQ_DONE ? "done" : r == LQ_SKIPPED ? "skipped" : "failed";
 }
 
-/* The job's file says what became of each message, answered for or not: the caller may stop. */
-static void write_line(struct lq_job *j, const struct site *s, const struct work *w)
+static void add_line(struct buf *lines, const struct site *s, const struct work *w)
 {
-    json_t *o = json_object();
-    char *line;
+    buf_add_char(lines, '{');
+    json_text(lines, "event", "message");
+    json_text(lines, "id", w->item->id);
+    json_text(lines, "spool", site_queue(s)->root);
+    json_text(lines, "identity", w->item->identity && *w->item->identity ? w->item->identity : NULL);
+    json_text(lines, "result", result_name(w->result));
+    json_text(lines, "text", w->text[0] ? w->text : NULL);
+    json_text(lines, "new_id", w->new_id[0] ? w->new_id : NULL);
+    buf_add_str(lines, "}\n");
+}
 
-    put(o, "event", "message");
-    put(o, "id", w->item->id);
-    put(o, "spool", site_queue(s)->root);
-    put(o, "identity", w->item->identity);
-    put(o, "result", result_name(w->result));
-    put(o, "text", w->text);
-    put(o, "new_id", w->new_id);
-    line = json_dumps(o, JSON_COMPACT);
-    if (line)
-        job_line(j->uses[s->use].job, w->item->id, line);
-    free(line);
-    json_decref(o);
+/* The job's file says what became of each message, answered for or not: the caller may stop. A full disk takes what it can of them. */
+static void write_lines(struct lq_job *j, const struct site *s, const struct work *w, size_t n)
+{
+    enum { AT_ONCE = 1 << 16 };
+    struct job *job = j->uses[s->use].job;
+    struct buf lines = { 0 };
+
+    for (size_t i = 0, told = 0; i < n; i++) {
+        add_line(&lines, s, &w[i]);
+        if (lines.n < AT_ONCE && i + 1 < n)
+            continue;
+        job_lines(job, &lines);
+        buf_reset(&lines, SIZE_MAX);
+        for (; told <= i; told++)
+            job_tell(job, w[told].item->id);
+    }
+    buf_done(&lines);
 }
 
 static void count(struct lq_job *j, struct site *s, const struct work *w)
@@ -653,11 +659,10 @@ static int run_batch(struct lq_job *j, struct lq_error *err)
     j->batch_n = n < j->cut ? n : j->cut;
     j->at = 0;
     j->next += j->batch_n;
-    for (size_t i = 0; i < j->batch_n; i++) {
+    for (size_t i = 0; i < j->batch_n; i++)
         count(j, s, &j->batch[i]);
-        if (!j->opts.dry)
-            write_line(j, s, &j->batch[i]);
-    }
+    if (!j->opts.dry)
+        write_lines(j, s, j->batch, j->batch_n);
     return LQ_OK;
 }
 

@@ -1,8 +1,8 @@
 /*
  * Taking messages out of a queue into a case.
  *
- * On one file system:  link the other parts into the case . sync the case . rename the key into it . sync the case, then the spool .
- *                      let the other parts go (logs: they move now).
+ * On one file system:  link the other parts into the case (of a message of one file: make the directories only) . sync the case . rename
+ *                      the key into it . sync the case, then the spool . let the other parts go (logs: they move now).
  * Across two:          copy all parts into the case, the key as .partial-KEY . sync the case . rename the key in the spool to a name
  *                      that no server looks at . sync the spool . rename .partial-KEY to KEY . sync the case . let go what is in the spool.
  *
@@ -168,6 +168,16 @@ static void give_up(struct take *t, struct work *w, int error, const char *doing
         work_fail(w, "%s while %s it", why, doing);
 }
 
+/* A file must not come into a directory whose own name the disk may not have yet: not the key by its rename, and no log after it. */
+static int make_dirs(struct take *t, const struct work *w)
+{
+    int fd, error = 0;
+
+    for (size_t i = 0; i < w->c.n && error == 0; i++)
+        error = case_dir(t, &w->c.parts[i], &fd, false);
+    return error;
+}
+
 static void first_step(struct take *t)
 {
     for (size_t i = 0; i < t->n && i < t->j->cut; i++) {
@@ -176,10 +186,14 @@ static void first_step(struct take *t)
 
         if (!w->live)
             continue;
-        error = put_parts(t, w);
+        error = make_dirs(t, w);
+        if (error == 0)
+            error = put_parts(t, w);
         if (disk_is_full(error) && job_more_room(t->j, t->s)) {
             withdraw(t, w);
-            error = put_parts(t, w);
+            error = make_dirs(t, w);
+            if (error == 0)
+                error = put_parts(t, w);
         }
         if (error != 0)
             give_up(t, w, error, "putting into the case");
@@ -366,8 +380,7 @@ static void batch(struct lq_job *j, struct site *s, struct work *w, size_t n)
     first_step(&t);
     for (size_t i = 0; i < n; i++)
         copies |= w[i].live && w[i].copied;
-    if (copies || !s->actor->one_file)
-        error = folders_sync(&s->folders);
+    error = folders_sync(&s->folders);
     if (error == 0) {
         second_step(&t);
         for (size_t i = 0; i < n; i++)

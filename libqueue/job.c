@@ -24,6 +24,7 @@ struct job {
     char file[JOB_NAME + sizeof(".ndjson")], open[JOB_NAME + sizeof(".open")];
     char *verb;
     int fd;                     /* its lock is the job's life */
+    bool heard;                 /* a log daemon listens */
 };
 
 enum { INTENT_MAX = 1 << 20, NAMES_TRIED = 100, LOOKS = 4 };
@@ -209,11 +210,20 @@ const char *job_name(const struct job *j)
     return j->name;
 }
 
+/* Without a log daemon each line would look for one anew. */
+static void look_for_daemon(struct job *j)
+{
+    j->heard = access(_PATH_LOG, F_OK) == 0;
+}
+
 /* Ids come from file names: nothing of them may end the line or look like another one. */
-static void tell_syslog(const struct job *j, const char *id)
+void job_tell(struct job *j, const char *id)
 {
     char shown[256];
     size_t n = 0;
+
+    if (!j->heard)
+        return;
 
     for (const unsigned char *p = (const unsigned char *)id; *p && n < sizeof(shown) - 1; p++)
         shown[n++] = *p > ' ' && *p < 0x7F ? (char)*p : '?';
@@ -234,9 +244,17 @@ int job_line(struct job *j, const char *id, const char *json)
     error = vault_append(j->vault, j->fd, line, n + 1);
     if (line != small)
         free(line);
-    if (id)
-        tell_syslog(j, id);
+    if (id) {
+        look_for_daemon(j);
+        job_tell(j, id);
+    }
     return error;
+}
+
+int job_lines(struct job *j, const struct buf *lines)
+{
+    look_for_daemon(j);
+    return lines->failed ? ENOMEM : vault_append(j->vault, j->fd, lines->p, lines->n);
 }
 
 /* The result is on disk before the name that says "unfinished" goes. */

@@ -75,6 +75,10 @@ int job_create(struct job **out, struct lq_vault *v, const char *name, const str
 const char *job_name(const struct job *j);
 /* One line of JSON (without newline), not synced by itself; also to syslog where it is about a message (id not NULL). */
 int job_line(struct job *j, const char *id, const char *json);
+/* Whole lines of JSON about messages, at once; the job's file has all of them or, with an errno value, none. Then job_tell() for each. */
+int job_lines(struct job *j, const struct buf *lines);
+/* A message's line for syslog, by the connection that the C library keeps. */
+void job_tell(struct job *j, const char *id);
 /* result: "done", "partly", "interrupted", "failed". The job is finished on disk then; frees j. NULL result: leave it unfinished, only let go. */
 int job_finish(struct job *j, const char *result, struct lq_error *err);
 
