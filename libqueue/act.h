@@ -52,6 +52,11 @@ struct side {
 bool side_touch(struct side *s, size_t dir);
 /* 0 or errno; what could not be synced stays marked. */
 int side_sync(struct side *s);
+/*
+ * The same, one by one, before anything else of the file system: where it has names now that left another tree. Of a file system without a journal
+ * the other tree could be on disk first else.
+ */
+int side_sync_first(struct side *s);
 void side_done(struct side *s);
 
 /* Directories below one, made when first asked for. */
@@ -72,6 +77,7 @@ struct folders {
 /* The directory of the tree that stands for directory `dir` of the spool: 0 and *out, or errno. */
 int folders_of(struct folders *t, const struct spool *sp, size_t dir, size_t *out);
 int folders_sync(struct folders *t);
+int folders_sync_first(struct folders *t);
 void folders_done(struct folders *t);
 /* Make a tree of ours, and all in it, somebody's. LQ_OK or an error. */
 int folders_give(int fd, uid_t uid, gid_t gid, struct lq_error *err);

@@ -36,6 +36,65 @@ int disk_remove(int dir, const char *name)
     return file_stat(dir, name, &st) == FILE_GONE ? 0 : EIO;
 }
 
+/* --- syncing --- */
+
+/* What is to be synced: descriptor i, NULL while it is clean. */
+typedef bool *dirt_fn(void *of, size_t i, int *fd);
+
+static bool is_on(int fd, dev_t dev)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && st.st_dev == dev;
+}
+
+/* Those of one file system, by one call where that pays; true when it was made, or failed. */
+static bool sync_together(dirt_fn *dirt, void *of, size_t n, size_t first, int *error)
+{
+    struct stat st;
+    size_t count = 0;
+    int fd, with;
+
+    if (!dirt(of, first, &with) || fstat(with, &st) < 0)
+        return false;
+    for (size_t i = first; i < n; i++)
+        count += dirt(of, i, &fd) && is_on(fd, st.st_dev);
+    if (!file_sync_all_pays(with, count))
+        return false;
+    *error = file_sync_all(with);
+    for (size_t i = first; i < n && *error == 0; i++) {
+        bool *dirty = dirt(of, i, &fd);
+
+        if (dirty && is_on(fd, st.st_dev))
+            *dirty = false;
+    }
+    return true;
+}
+
+static int sync_dirty(dirt_fn *dirt, void *of, size_t n, bool together)
+{
+    int first = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        int fd, error = 0;
+        bool *dirty = dirt(of, i, &fd);
+
+        if (!dirty)
+            continue;
+        if (together && sync_together(dirt, of, n, i, &error) && error != 0)
+            return error;
+        /* What does not pay for the first does not for the others of the same file system; there is rarely a second. */
+        together = !*dirty;
+        if (*dirty)
+            error = file_sync(fd);
+        if (error == 0)
+            *dirty = false;
+        else if (first == 0)
+            first = error;
+    }
+    return first;
+}
+
 /* --- sides --- */
 
 bool side_touch(struct side *s, size_t dir)
@@ -54,19 +113,24 @@ bool side_touch(struct side *s, size_t dir)
     return true;
 }
 
+static bool *side_dirt(void *of, size_t i, int *fd)
+{
+    struct side *s = of;
+
+    if (!s->dirty[i])
+        return NULL;
+    *fd = s->sp->dirs[i].fd;
+    return &s->dirty[i];
+}
+
 int side_sync(struct side *s)
 {
-    int first = 0;
+    return sync_dirty(side_dirt, s, s->cap, true);
+}
 
-    for (size_t i = 0; i < s->cap; i++) {
-        int error = s->dirty[i] ? file_sync(s->sp->dirs[i].fd) : 0;
-
-        if (error == 0)
-            s->dirty[i] = false;
-        else if (first == 0)
-            first = error;
-    }
-    return first;
+int side_sync_first(struct side *s)
+{
+    return sync_dirty(side_dirt, s, s->cap, false);
 }
 
 void side_done(struct side *s)
@@ -170,19 +234,22 @@ int folders_of(struct folders *t, const struct spool *sp, size_t dir, size_t *ou
     return error;
 }
 
+static bool *folder_dirt(void *of, size_t i, int *fd)
+{
+    struct folders *t = of;
+
+    *fd = t->dirs[i].fd;
+    return t->dirs[i].dirty ? &t->dirs[i].dirty : NULL;
+}
+
 int folders_sync(struct folders *t)
 {
-    int first = 0;
+    return sync_dirty(folder_dirt, t, t->count, true);
+}
 
-    for (size_t i = 0; i < t->count; i++) {
-        int error = t->dirs[i].dirty ? file_sync(t->dirs[i].fd) : 0;
-
-        if (error == 0)
-            t->dirs[i].dirty = false;
-        else if (first == 0)
-            first = error;
-    }
-    return first;
+int folders_sync_first(struct folders *t)
+{
+    return sync_dirty(folder_dirt, t, t->count, false);
 }
 
 void folders_done(struct folders *t)

@@ -528,7 +528,7 @@ static void all_back(struct back *b, int error)
     for (size_t i = 0; i < b->n; i++)
         if (b->w[i].live && b->w[i].going[0].there == THERE_NAMED)
             back = key_back(b, &b->w[i]) == 0 && back;
-    back = side_sync(&b->s->side) == 0 && back;
+    back = side_sync_first(&b->s->side) == 0 && back;
     back = side_sync(&b->s->home_side) == 0 && back;
     /* Where a key may be in the spool, on disk, its line must stay: else it could go back a second time. */
     for (size_t i = 0; i < b->n; i++) {
@@ -588,7 +588,7 @@ static void batch(struct lq_job *j, struct site *s, struct work *w, size_t n)
         error = note_in_ledger(&b);
     if (error == 0) {
         second_step(&b);
-        error = side_sync(&s->home_side);
+        error = side_sync_first(&s->home_side);
     }
     if (error == 0)
         error = side_sync(&s->side);

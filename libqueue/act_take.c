@@ -294,7 +294,7 @@ static void all_back(struct take *t, int error)
     for (size_t i = 0; i < t->n; i++)
         if (t->w[i].live && t->w[i].key_moved)
             back = key_back(t, &t->w[i]) && back;
-    back = side_sync(&t->s->side) == 0 && back;
+    back = side_sync_first(&t->s->side) == 0 && back;
     for (size_t i = 0; i < t->n; i++) {
         if (t->w[i].live && back)
             withdraw(t, &t->w[i]);
@@ -385,7 +385,7 @@ static void batch(struct lq_job *j, struct site *s, struct work *w, size_t n)
         second_step(&t);
         for (size_t i = 0; i < n; i++)
             copies |= w[i].live && w[i].copied;
-        error = folders_sync(&s->folders);
+        error = folders_sync_first(&s->folders);
     }
     if (error == 0)
         error = side_sync(&s->side);

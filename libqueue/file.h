@@ -101,6 +101,16 @@ int file_touch(int dirfd, const char *name, const struct timespec *mtime);
 
 /* Of a file or a directory: on disk when it answers 0. After an error nothing is known of it; asking again would answer 0. */
 int file_sync(int fd);
+/*
+ * The same for everything of the descriptor's file system, also what others wrote: whether to ask for that is file_sync_all_pays()'s to say. In
+ * which order the changes arrive is not told.
+ */
+int file_sync_all(int fd);
+/*
+ * Whether one file_sync_all() is as good as, and likely to be faster than, syncing n of its directories or files: a kernel and a file system that
+ * tell of errors, and little else that waits to be written on this machine.
+ */
+bool file_sync_all_pays(int fd, size_t n);
 
 /* Locks that never wait: 0, EAGAIN if somebody holds one, errno. Let go by closing the descriptor. */
 int file_lock_flock(int fd);

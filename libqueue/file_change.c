@@ -11,11 +11,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "digest.h"
@@ -394,6 +397,59 @@ int file_touch(int dirfd, const char *name, const struct timespec *mtime)
 int file_sync(int fd)
 {
     DO(fsync(fd));
+}
+
+int file_sync_all(int fd)
+{
+    DO(syncfs(fd));
+}
+
+/* Before Linux 5.8 syncfs() kept errors of writing to itself. */
+static bool kernel_tells(void)
+{
+    struct utsname u;
+    unsigned major, minor;
+
+    return uname(&u) == 0 && sscanf(u.release, "%u.%u", &major, &minor) == 2 && (major > 5 || (major == 5 && minor >= 8));
+}
+
+static bool known_file_system(int fd)
+{
+    static const unsigned long types[] = { EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC, F2FS_SUPER_MAGIC, TMPFS_MAGIC };
+    struct statfs s;
+
+    if (fstatfs(fd, &s) < 0)
+        return false;
+    for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
+        if ((unsigned long)s.f_type == types[i])
+            return true;
+    return false;
+}
+
+/* KiB that wait to be written, on all disks: it is not known on which. */
+static unsigned long long waiting(void)
+{
+    FILE *f = fopen("/proc/meminfo", "re");
+    unsigned long long sum = 0, n;
+    char line[128];
+    bool seen = false;
+
+    while (f && fgets(line, sizeof(line), f))
+        if (sscanf(line, "Dirty: %llu", &n) == 1 || sscanf(line, "Writeback: %llu", &n) == 1) {
+            sum += n;
+            seen = true;
+        }
+    if (f)
+        fclose(f);
+    return seen ? sum : ULLONG_MAX;
+}
+
+bool file_sync_all_pays(int fd, size_t n)
+{
+    /* A disk takes some milliseconds for a flush, and 64 MiB in a second at worst. */
+    enum { FEW = 8, MUCH = 64 << 10 };
+
+    return n >= FEW && known_file_system(fd) && kernel_tells() && waiting() < MUCH;
 }
 
 int file_lock_flock(int fd)

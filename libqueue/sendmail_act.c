@@ -37,6 +37,7 @@ struct search {
     struct found found[FOUND_MAX];
     size_t n;
     bool too_many;
+    bool remembered;            /* names that a directory has not, by its list, are not looked for */
     int error;                  /* a directory could not be searched */
 };
 
@@ -60,6 +61,8 @@ static void look_in(struct search *s, size_t dir, unsigned role)
     struct found f = { .dir = dir, .role = role };
 
     name_of(s, role, name);
+    if (s->remembered && sendmail_lacks(s->sp, dir, name))
+        return;
     f.result = file_stat(s->sp->dirs[dir].fd, name, &f.st);
     if (f.result == FILE_GONE)
         return;
@@ -115,11 +118,14 @@ static void search_around(struct search *s, size_t home)
     const struct sendmail_places *own = sendmail_places(s->sp);
 
     begin_search(s);
+    s->remembered = true;
+    sendmail_names_round(s->sp);
     for (unsigned role = ROLE_QF; role <= ROLE_XF; role++)
         look_in_home(s, &own->homes[home], role);
     for (size_t i = 0; i < own->count; i++)
         for (size_t k = 0; k < sizeof(elsewhere) / sizeof(elsewhere[0]) && i != home && is_home(own, i); k++)
             look_in(s, sendmail_dir_for(&own->homes[i], elsewhere[k]), elsewhere[k]);
+    s->remembered = false;
 }
 
 static const struct found *first_of(const struct search *s, unsigned from, unsigned to)

@@ -203,6 +203,7 @@ void sendmail_close(struct spool *sp)
         free(own->homes[i].path);
     free(own->homes);
     sendmail_cf_done(&own->cf);
+    sendmail_names_done(own);
     free(own);
     sp->own = NULL;
 }

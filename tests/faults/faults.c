@@ -679,8 +679,71 @@ EXPORT int fsync(int fd)
 }
 
 EXPORT int fdatasync(int fd) { return fsync(fd); }
+/* Every file of the trees that is on this file system. */
+static void keep_all(int dir, dev_t dev)
+{
+    DIR *d = fdopendir(dir);
+    struct dirent *entry;
+
+    if (!d)
+        broken("a directory cannot be read");
+    while ((entry = readdir(d))) {
+        int fd = strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") ? open_at(dir, entry->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0) : -1;
+        struct stat st;
+
+        if (fd < 0 || fstat(fd, &st) < 0 || st.st_dev != dev || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))) {
+            if (fd >= 0)
+                close(fd);
+        } else if (S_ISDIR(st.st_mode)) {
+            keep_all(fd, dev);
+        } else {
+            note_sync(fd);
+            close(fd);
+        }
+    }
+    closedir(d);
+}
+
+static long sync_all_noting(int fd)
+{
+    long rc = no_sync ? 0 : syscall(SYS_syncfs, fd), uid = syscall(SYS_setfsuid, 0);
+    struct stat st, top;
+
+    for (int i = 0; rc == 0 && ops_fd >= 0 && fstat(fd, &st) == 0 && i < root_count; i++) {
+        int root = open_at(AT_FDCWD, roots[i], O_RDONLY | O_DIRECTORY, 0);
+
+        if (root >= 0 && fstat(root, &top) == 0 && top.st_dev == st.st_dev)
+            keep_all(root, st.st_dev);
+        else if (root >= 0)
+            close(root);
+    }
+    if (rc == 0 && ops_fd >= 0)
+        say(ops_fd, "syncfs %llu\n", (unsigned long long)st.st_dev);
+    syscall(SYS_setfsuid, uid);
+    return rc;
+}
+
+EXPORT int syncfs(int fd)
+{
+    char path[PATH_MAX];
+    struct turn t;
+
+    fd_path(fd, path);
+    if (refused(&t, CHANGES, "syncfs", path, NULL))
+        return -1;
+    return (int)made(&t, t.n ? sync_all_noting(fd) : syscall(SYS_syncfs, fd));
+}
+
+/* What others write on this machine must not decide how a command syncs: each run has the same calls. */
+EXPORT FILE *fopen64(const char *path, const char *mode)
+{
+    static char quiet[] = "Dirty: 0 kB\nWriteback: 0 kB\n";
+    FILE *(*real)(const char *, const char *) = (FILE *(*)(const char *, const char *))dlsym(RTLD_NEXT, "fopen64");
+
+    return active && strcmp(path, "/proc/meminfo") == 0 ? fmemopen(quiet, strlen(quiet), "r") : real(path, mode);
+}
+
 /* They would be done, and not be in the shadow. */
-EXPORT int syncfs(int fd) { (void)fd; broken("syncfs is not understood"); return -1; }
 EXPORT void sync(void) { broken("sync is not understood"); }
 
 static bool is_lock(int command)

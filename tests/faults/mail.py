@@ -244,10 +244,13 @@ class Mail(driver.Scenario):
         names = {n.partition(".")[0] for n in os.listdir(self.vault(world))}
         return next(n for n in sorted(names) if CASE_NAME.match(n))
 
-    def prepare(self, world):
+    def make(self, world, top):
         texts = [os.path.join(driver.SRC, "tests", "spool", self.mta, name + ".txt") for name in self.spools[self.mta]]
-        top = os.path.join(world.here, "spool")
         subprocess.run([world.program("tests/mkspool"), "text", *texts, top], check=True, stdout=subprocess.DEVNULL)
+
+    def prepare(self, world):
+        top = os.path.join(world.here, "spool")
+        self.make(world, top)
         if self.owned:
             for here, dirs, names in os.walk(top):
                 for path in [here] + [os.path.join(here, n) for n in names]:
@@ -367,6 +370,20 @@ class Mail(driver.Scenario):
                        for m, place in state.everywhere())
 
 
+class Wide:
+    """More messages in more directories, so that the whole file system is synced where others sync directories one by one."""
+
+    MESSAGES = 9
+
+    def __init__(self, mta, far, owned=False):
+        super().__init__(mta, far, owned)
+        self.name += "-wide"
+
+    def make(self, world, top):
+        subprocess.run([world.program("tests/mkspool"), "flood", self.mta, top, "-n", str(self.MESSAGES)], check=True,
+                       stdout=subprocess.DEVNULL)
+
+
 class Take(Mail):
     verb = "take"
 
@@ -401,6 +418,18 @@ class Release(Mail):
     rewriting = True
     spools = UNHELD
     setup = ("hold",)
+
+
+class WideTake(Wide, Take):
+    pass
+
+
+class WideRestore(Wide, Restore):
+    pass
+
+
+class WideHold(Wide, Hold):
+    pass
 
 
 class Drop(Mail):
@@ -468,6 +497,7 @@ def scenarios():
     found = [kind(mta, far) for kind in kinds for mta in SPOOLS for far in ((False,) if kind in near_only else (False, True))]
     found += [kind(mta, False, owned=True) for kind in (Take, Restore, Hold, Undo) for mta in ("exim", "postfix")]
     found += [kind(mta, True, owned=True) for kind in (Take, Restore) for mta in ("exim", "postfix")]
+    found += [kind("exim", False) for kind in (WideTake, WideRestore, WideHold)]
     found += [Recover(mta, far, verb, part) for verb in ("take", "restore", "undo") for mta in SPOOLS for far in (False, True)
               for part in (0.5, 0.75)]
     return found

@@ -2,7 +2,7 @@
  * Moves files from one directory to another, rightly or in one of the wrong ways, so that the crash machinery can be seen to find
  * what is wrong. Not a mail tool: a message is a file here, the key and nothing else.
  *
- *     moves HOW FROM TO       "rename" and "copy" are right
+ *     moves HOW FROM TO       "rename", "copy" and "copy-together" are right
  *     moves recover FROM TO   afterwards; prints what it did
  */
 #include <errno.h>
@@ -24,6 +24,8 @@ static const struct how {
     bool from_first;        /* directories are synced in the wrong order */
     bool careless;          /* what a full disk says is not heard */
     bool plain_times;       /* times are not kept */
+    bool together;          /* all copies are written, then the whole file system is synced, then they get their names */
+    bool named_early;       /* they get their names before it is synced */
 } hows[] = {
     { .name = "rename" },
     { .name = "copy", .copy = true },
@@ -33,6 +35,8 @@ static const struct how {
     { .name = "rename-from-first", .from_first = true },
     { .name = "copy-careless", .copy = true, .careless = true },
     { .name = "copy-plain-times", .copy = true, .plain_times = true },
+    { .name = "copy-together", .copy = true, .together = true },
+    { .name = "copy-named-early", .copy = true, .together = true, .named_early = true },
 };
 
 static char names[NAMES][256];
@@ -68,7 +72,7 @@ static int copy_bytes(const struct how *how, int in, int out, const struct stat 
     error = file_set_mode(out, st->st_mode & 07777);
     if (!error && !how->plain_times)
         error = file_set_times(out, st);
-    if (!error && !how->content_late)
+    if (!error && !how->content_late && !how->together)
         error = file_sync(out);
     return error;
 }
@@ -88,11 +92,30 @@ static int copy(const struct how *how, const char *name)
     error = copy_bytes(how, in, out, &st);
     close(in);
     close(out);
-    if (!error && !how->in_place)
+    if (!error && !how->in_place && !how->together)
         error = file_move(to, partial, to, name);
     if (error)
         file_remove(to, how->in_place ? name : partial);
     return error;
+}
+
+/* The copies that were written get their names, or go. */
+static int name_all(const struct how *how, bool done[NAMES])
+{
+    int error = how->named_early ? 0 : file_sync_all(to), e;
+
+    for (size_t i = 0; i < count; i++) {
+        char partial[300];
+
+        partial_name(names[i], partial);
+        e = done[i] && !error ? file_move(to, partial, to, names[i]) : 0;
+        if (done[i] && (error || e)) {
+            done[i] = false;
+            file_remove(to, partial);
+        }
+        error = error ? error : e;
+    }
+    return how->named_early && !error ? file_sync_all(to) : error;
 }
 
 static int move(const struct how *how)
@@ -105,6 +128,8 @@ static int move(const struct how *how)
         done[i] = e == 0;
         error = error ? error : e;
     }
+    if (how->together && (e = name_all(how, done)) != 0)
+        return e;
     e = how->names_late ? 0 : file_sync(how->from_first ? from : to);
     if (e)
         return e;

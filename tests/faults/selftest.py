@@ -18,6 +18,8 @@ HOWS = [
     ("copy-names-late", True, "power"),
     ("copy-careless", True, "errno"),
     ("copy-plain-times", True, "undisturbed"),
+    ("copy-together", True, None),
+    ("copy-named-early", True, "power"),
 ]
 
 

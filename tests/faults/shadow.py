@@ -1,9 +1,9 @@
 """What is on disk for sure: plays a power failure from what faults.so wrote down, in place, keeping inodes.
 
 The model. The disk is what was there at the start (the baseline), and every change of a directory that is known to have arrived.
-A change of names is known to have arrived when a directory that it touches was synced afterwards; a rename touches two directories
-and arrives in both or in none, as on every journaling file system.  A file's content, mode and times are those of its last sync, else
-those of the baseline, else (a new file) nothing.
+A change of names is known to have arrived when a directory that it touches, or its whole file system, was synced afterwards; a rename
+touches two directories and arrives in both or in none, as on every journaling file system.  A file's content, mode and times are those
+of its last sync, else those of the baseline, else (a new file) nothing.
 
   synced   only what must be there; of the rest nothing arrived
   lists    the same, but each directory for itself: a rename is a new name here and a lost name there, as without a journal
@@ -146,7 +146,7 @@ class Shadow:
     # --- what was noted ---
 
     def _read_ops(self):
-        changes, syncs, synced_units = [], {}, {}
+        changes, syncs, whole, synced_units = [], {}, {}, {}
 
         def key(text):
             dev, ino = text.split(":")
@@ -166,10 +166,14 @@ class Shadow:
                     changes.append(Change(time, ((key(w[0]), name(w[1])), None), ((key(w[3]), name(w[4])), key(w[2]))))
                 elif op == "syncdir":
                     syncs[key(w[0])] = time
+                elif op == "syncfs":
+                    whole[int(w[0])] = time
                 elif op == "syncfile":
                     synced_units[key(w[0])] = self._synced_unit(w)
                 else:
                     raise ValueError("ops: " + line)
+        for d in {d for change in changes for d in change.dirs()}:
+            syncs[d] = max(syncs.get(d, 0), whole.get(d[0], 0))
         return changes, syncs, synced_units
 
     def _synced_unit(self, words):
