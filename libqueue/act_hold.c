@@ -1,7 +1,7 @@
 /*
  * Holding and releasing in place, the server's own way. The actor says what becomes of the key; here it is written beside the old one
- * under a name that no server looks at, synced, and put over it or moved: at any instant there is one whole key. Where it takes both
- * (Sendmail), a second link keeps the old one until both are done, so that recover can undo the first.
+ * under a name that no server looks at, synced, and put over it or moved, some hundred messages at a time: at any instant there is one
+ * whole key. Where it takes both (Sendmail), a second link keeps the old one until both are done, so that recover can undo the first.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -89,7 +89,7 @@ static void undone(struct hold *h, int error)
     h->j->uses[h->s->use].unfinished |= error != 0;
 }
 
-/* The new content under a temporary name: mode and owner of the old one, locked, synced. Its descriptor keeps the lock. */
+/* The new content under a temporary name: mode and owner of the old one, locked, on its way to the disk. Its descriptor keeps the lock. */
 static int write_new(struct hold *h, struct work *w, const char *name)
 {
     const struct piece *key = &w->c.parts[0];
@@ -111,13 +111,12 @@ static int write_new(struct hold *h, struct work *w, const char *name)
         error = file_set_owner(fd, key->st.st_uid, key->st.st_gid);
     if (error == 0)
         error = file_set_mode(fd, key->st.st_mode & 07777);
-    if (error == 0)
-        error = file_sync(fd);
     if (error != 0) {
         close(fd);
         undone(h, disk_remove(dir, name));
         return error;
     }
+    file_sync_begin(fd);
     w->fds[w->fd_count++] = fd;
     return 0;
 }
@@ -184,22 +183,26 @@ static int put_over(struct hold *h, struct work *w, const char *temp)
     return error;
 }
 
+static bool temp_name(const struct hold *h, const struct work *w, char temp[NAME_MAX + 1])
+{
+    return own_name(temp, REWRITTEN, job_mark(h->j), w->c.parts[0].name);
+}
+
+/* The new content takes the old one's place. */
 static int rewrite(struct hold *h, struct work *w)
 {
     const struct piece *key = &w->c.parts[0];
     char temp[NAME_MAX + 1], old[NAME_MAX + 1];
-    int dir = key_dir(h, w), error;
+    int dir = key_dir(h, w), error = 0;
 
-    if (!own_name(temp, REWRITTEN, job_mark(h->j), key->name) || !own_name(old, OLD_KEY, job_mark(h->j), key->name))
+    if (!temp_name(h, w, temp) || !own_name(old, OLD_KEY, job_mark(h->j), key->name))
         return ENAMETOOLONG;
-    error = write_new(h, w, temp);
-    if (error == 0 && w->held->moved) {
+    if (w->held->moved)
         error = file_link(dir, key->name, dir, old, key->st.st_dev, key->st.st_ino);
-        if (error != 0)
-            undone(h, disk_remove(dir, temp));
-    }
-    if (error != 0)
+    if (error != 0) {
+        undone(h, disk_remove(dir, temp));
         return error;
+    }
     error = put_over(h, w, temp);
     if (error != 0)
         undone(h, disk_remove(dir, temp));
@@ -210,13 +213,57 @@ static int rewrite(struct hold *h, struct work *w)
     return error;
 }
 
-static int apply(struct hold *h, struct work *w)
+/* First step: what is to be written, beside the key. */
+static int prepare(struct hold *h, struct work *w)
 {
     const struct held *held = w->held;
+    char temp[NAME_MAX + 1];
 
     if (!side_touch(&h->s->side, w->c.parts[0].dir) || (held->moved && !side_touch(&h->s->side, held->dir)))
         return ENOMEM;
-    return held->rewritten ? rewrite(h, w) : move(h, w);
+    if (!held->rewritten)
+        return 0;
+    return temp_name(h, w, temp) ? write_new(h, w, temp) : ENAMETOOLONG;
+}
+
+static bool is_new(const struct hold *h, const struct work *w, size_t i)
+{
+    return i < h->j->cut && w[i].live && w[i].held->rewritten;
+}
+
+/* Second step: what was written of [from, end) is on disk, or it is not used. */
+static void sync_new(struct hold *h, struct work *w, size_t from, size_t end, size_t written)
+{
+    size_t first = from;
+    int error;
+
+    while (first < end && !is_new(h, w, first))
+        first++;
+    if (first < end && file_sync_all_pays(w[first].fds[0], written)) {
+        error = file_sync_all(w[first].fds[0]);
+        if (error != 0)
+            stop_or_fail(h, &w[first], first, disk_is_full(error) ? error : EIO);
+        return;
+    }
+    for (size_t i = first; i < end; i++) {
+        char temp[NAME_MAX + 1];
+
+        error = is_new(h, w, i) ? file_sync(w[i].fds[0]) : 0;
+        if (error == 0)
+            continue;
+        undone(h, temp_name(h, &w[i], temp) ? disk_remove(key_dir(h, &w[i]), temp) : ENAMETOOLONG);
+        stop_or_fail(h, &w[i], i, error);
+    }
+}
+
+/* The job ends before this one. */
+static void leave(struct hold *h, struct work *w)
+{
+    char temp[NAME_MAX + 1];
+
+    if (w->live && w->held && w->held->rewritten)
+        undone(h, temp_name(h, w, temp) ? disk_remove(key_dir(h, w), temp) : ENAMETOOLONG);
+    w->live = false;
 }
 
 /* Targets before sources: a key that moves between directories is in one of them on disk at any instant. */
@@ -237,17 +284,50 @@ static int sync_batch(struct hold *h, struct work *w, size_t n)
     return side_sync(&h->s->side);
 }
 
+/*
+ * Messages [from, answer) of the batch are written, then synced, then put in place: the disk writes many files in the time that it takes
+ * for one. Few enough that their second copies need little room; where the disk is full even so, those before go on alone.
+ */
+static size_t run_some(struct hold *h, struct work *w, size_t from, size_t n)
+{
+    enum { SOME = 256 };
+    size_t end, written = 0;
+
+    for (end = from; end < n && end < h->j->cut && written < SOME; end++) {
+        int error = 0;
+
+        if (w[end].live && decide(h, &w[end]))
+            error = prepare(h, &w[end]);
+        if (disk_is_full(error) && written > 0) {
+            forget(&w[end]);
+            break;
+        }
+        if (error != 0)
+            stop_or_fail(h, &w[end], end, error);
+        written += w[end].live && w[end].held->rewritten;
+        if (w[end].held)
+            buf_done(&w[end].held->bytes);
+    }
+    sync_new(h, w, from, end, written);
+    for (size_t i = from; i < end && i < h->j->cut; i++) {
+        int error = 0;
+
+        if (w[i].live)
+            error = w[i].held->rewritten ? rewrite(h, &w[i]) : move(h, &w[i]);
+        if (error != 0)
+            stop_or_fail(h, &w[i], i, error);
+    }
+    for (size_t i = h->j->cut; i < end; i++)
+        leave(h, &w[i]);
+    return end;
+}
+
 static void run(struct hold *h, struct work *w, size_t n)
 {
     int error;
 
-    for (size_t i = 0; i < n && i < h->j->cut; i++) {
-        if (!w[i].live || !decide(h, &w[i]))
-            continue;
-        error = apply(h, &w[i]);
-        if (error != 0)
-            stop_or_fail(h, &w[i], i, error);
-    }
+    for (size_t i = 0; i < n && i < h->j->cut;)
+        i = run_some(h, w, i, n);
     for (size_t i = h->j->cut; i < n; i++)
         w[i].live = false;
     error = sync_batch(h, w, n);

@@ -101,6 +101,8 @@ int file_touch(int dirfd, const char *name, const struct timespec *mtime);
 
 /* Of a file or a directory: on disk when it answers 0. After an error nothing is known of it; asking again would answer 0. */
 int file_sync(int fd);
+/* A hint: the file will be synced soon, let its content be written meanwhile. Promises nothing. */
+void file_sync_begin(int fd);
 /*
  * The same for everything of the descriptor's file system, also what others wrote: whether to ask for that is file_sync_all_pays()'s to say. In
  * which order the changes arrive is not told.

@@ -399,6 +399,11 @@ int file_sync(int fd)
     DO(fsync(fd));
 }
 
+void file_sync_begin(int fd)
+{
+    sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
 int file_sync_all(int fd)
 {
     DO(syncfs(fd));
