@@ -7,14 +7,15 @@
 #include "digest.h"
 
 #include <openssl/evp.h>
-#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
-static struct {
-    pthread_mutex_t mutex;
+struct hash {
     OSSL_LIB_CTX *library;
-    EVP_MD *sha256;         /* never changes once it is there, and serves all threads */
-} shared = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+    EVP_MD *sha256;         /* never changes, and serves all threads */
+};
+
+static _Atomic(struct hash *) shared;
 
 struct digest {
     EVP_MD *sha256;
@@ -22,19 +23,29 @@ struct digest {
     bool broken;            /* OpenSSL refused: no hash is given, rather than a wrong one */
 };
 
-/* NULL without memory; who comes next tries again. */
+static void free_hash(struct hash *h)
+{
+    EVP_MD_free(h->sha256);
+    OSSL_LIB_CTX_free(h->library);
+    free(h);
+}
+
+/* NULL without memory; who comes next tries again. Of two threads that come first one gives its own up. */
 static EVP_MD *fetch(void)
 {
-    EVP_MD *sha256;
+    struct hash *h = atomic_load(&shared), *first = NULL;
 
-    pthread_mutex_lock(&shared.mutex);
-    if (!shared.library)
-        shared.library = OSSL_LIB_CTX_new();
-    if (shared.library && !shared.sha256)
-        shared.sha256 = EVP_MD_fetch(shared.library, "SHA256", NULL);
-    sha256 = shared.sha256;
-    pthread_mutex_unlock(&shared.mutex);
-    return sha256;
+    if (h)
+        return h->sha256;
+    h = calloc(1, sizeof(*h));
+    if (!h)
+        return NULL;
+    h->library = OSSL_LIB_CTX_new();
+    h->sha256 = h->library ? EVP_MD_fetch(h->library, "SHA256", NULL) : NULL;
+    if (h->sha256 && atomic_compare_exchange_strong(&shared, &first, h))
+        return h->sha256;
+    free_hash(h);
+    return first ? first->sha256 : NULL;
 }
 
 struct digest *digest_new(void)
