@@ -2,9 +2,10 @@
  * Delay reasons: the enhanced status code inside one, and its class. Knows the words of mail servers, and no queue.
  *
  * A reason is a sentence of the local MTA, often with the remote server's reply inside. Words are asked first, because
- * servers say what they mean there and use one code for many things; the code decides what words did not.
+ * servers say what they mean there and use one code for many things; the code decides what words did not. The words, each with the
+ * document that has it, are in reason_rules.h.
  */
-#include "reason.h"
+#include "reason_rules.h"
 
 const char *const reason_class_names[REASON_COUNT] = {
     [REASON_BLOCKLIST] = "blocklist", [REASON_RATELIMIT] = "ratelimit", [REASON_GREYLIST] = "greylist",
@@ -76,96 +77,6 @@ struct bytes reason_dsn_code(struct bytes text)
     return bytes_skip(text, text.n);
 }
 
-/* --- the class by words --- */
-
-/* Lower case; the first that the reason contains decides. A leading or trailing blank stands for the edge of a word. */
-static const struct rule {
-    const char *words;
-    enum reason_class class;
-} rules[] = {
-    /* Loops and routing: words of the next groups occur in them ("too many hops", RFC 5321 section 6.3). */
-    { "too many hops", REASON_OTHER }, { "loops back to myself", REASON_DNS }, { "mail loop", REASON_OTHER },
-
-    /* Greylisting: RFC 6647, and the replies of postgrey, milter-greylist, sqlgrey, Exim's and rspamd's greylisting. */
-    { "greylist", REASON_GREYLIST }, { "graylist", REASON_GREYLIST }, { "grey-list", REASON_GREYLIST },
-    { "gray-list", REASON_GREYLIST }, { "postgrey", REASON_GREYLIST },
-    { "grey listed", REASON_GREYLIST }, { "gray listed", REASON_GREYLIST },
-
-    /* DNS block lists: RFC 5782, and the public names of the lists as replies cite them. */
-    { "spamhaus", REASON_BLOCKLIST }, { "spamcop", REASON_BLOCKLIST }, { "barracudacentral", REASON_BLOCKLIST },
-    { "sorbs", REASON_BLOCKLIST }, { "uceprotect", REASON_BLOCKLIST }, { "surbl", REASON_BLOCKLIST },
-    { "uribl", REASON_BLOCKLIST }, { "abuseat", REASON_BLOCKLIST }, { "mailspike", REASON_BLOCKLIST },
-    { "invaluement", REASON_BLOCKLIST }, { "dnsbl", REASON_BLOCKLIST }, { " rbl", REASON_BLOCKLIST },
-    { "blacklist", REASON_BLOCKLIST }, { "black list", REASON_BLOCKLIST },
-    { "blocklist", REASON_BLOCKLIST }, { "block list", REASON_BLOCKLIST }, { "block-list", REASON_BLOCKLIST },
-    { "denylist", REASON_BLOCKLIST }, { "blocked using", REASON_BLOCKLIST }, { "banned sending ip", REASON_BLOCKLIST },
-    { "poor reputation", REASON_BLOCKLIST }, { "bad reputation", REASON_BLOCKLIST }, { "low reputation", REASON_BLOCKLIST },
-    { " is listed ", REASON_BLOCKLIST }, { " listed in ", REASON_BLOCKLIST }, { " listed on ", REASON_BLOCKLIST },
-    { " listed at ", REASON_BLOCKLIST }, { " listed by ", REASON_BLOCKLIST },
-
-    /* Rate limits: Postfix anvil(8) ("too many connections"), Exim's ratelimit ACL, RFC 5321 452, the large providers' pages. */
-    { "rate limit", REASON_RATELIMIT }, { "ratelimit", REASON_RATELIMIT }, { "rate-limit", REASON_RATELIMIT },
-    { "too many", REASON_RATELIMIT }, { "too fast", REASON_RATELIMIT }, { "too much mail", REASON_RATELIMIT },
-    { "throttl", REASON_RATELIMIT }, { "unusual rate", REASON_RATELIMIT }, { "unexpected volume", REASON_RATELIMIT },
-    { "sending rate", REASON_RATELIMIT }, { "message rate", REASON_RATELIMIT }, { "connection rate", REASON_RATELIMIT },
-    { "limit exceeded", REASON_RATELIMIT }, { "exceeded the maximum number", REASON_RATELIMIT },
-    { "concurrent connections", REASON_RATELIMIT }, { "server busy", REASON_RATELIMIT },
-    { "slow down", REASON_RATELIMIT }, { "rate of mail", REASON_RATELIMIT }, { "concurrency limit", REASON_RATELIMIT },
-    { "sending quota", REASON_RATELIMIT }, { "sending limit", REASON_RATELIMIT }, { "daily quota", REASON_RATELIMIT },
-    { "hourly quota", REASON_RATELIMIT }, { "message quota", REASON_RATELIMIT },
-
-    /* Space: RFC 5321 452 and 552, RFC 3463 x.2.2 and x.3.1, Dovecot's and Cyrus' over-quota replies. */
-    { "quota", REASON_FULL }, { "exceeded storage", REASON_FULL },
-    { "exceeded its storage", REASON_FULL },
-    { "out of storage", REASON_FULL }, { "mailbox full", REASON_FULL }, { "mailbox is full", REASON_FULL },
-    { "inbox full", REASON_FULL }, { "inbox is full", REASON_FULL }, { "insufficient system storage", REASON_FULL },
-    { "insufficient storage", REASON_FULL }, { "insufficient disk", REASON_FULL }, { "insufficient space", REASON_FULL },
-    { "disk full", REASON_FULL }, { "no space left", REASON_FULL },
-    { "low on space", REASON_FULL }, { "not enough space", REASON_FULL }, { "enough disk space", REASON_FULL },
-    { "mailbox size limit", REASON_FULL },
-
-    /* Who we are: SMTP AUTH (RFC 4954 530, 535), SPF, DKIM and DMARC (RFC 7372, RFC 7489). */
-    { "authentication failed", REASON_AUTH }, { "authentication required", REASON_AUTH },
-    { "authentication is required", REASON_AUTH }, { "authentication credentials", REASON_AUTH },
-    { "authentication failure", REASON_AUTH }, { "authentication unsuccessful", REASON_AUTH },
-    { "must authenticate", REASON_AUTH }, { "not authenticated", REASON_AUTH }, { "unauthenticated", REASON_AUTH },
-    { "auth required", REASON_AUTH }, { "sasl ", REASON_AUTH }, { " spf ", REASON_AUTH },
-    { " dkim", REASON_AUTH }, { "dmarc", REASON_AUTH }, { "sender policy framework", REASON_AUTH },
-
-    /* Names: Postfix smtp(8), Exim's dnslookup router, Sendmail's "Name server: …: host name lookup failure". */
-    { "host or domain name not found", REASON_DNS }, { "name service error", REASON_DNS },
-    { "host not found", REASON_DNS }, { "domain not found", REASON_DNS }, { "host lookup", REASON_DNS },
-    { "host name lookup failure", REASON_DNS }, { "hostname lookup", REASON_DNS }, { "name server", REASON_DNS },
-    { "name or service not known", REASON_DNS }, { "name resolution", REASON_DNS }, { "could not resolve", REASON_DNS },
-    { "cannot resolve", REASON_DNS }, { "not resolve", REASON_DNS }, { "unable to resolve", REASON_DNS },
-    { "dns lookup", REASON_DNS }, { "dns error", REASON_DNS }, { "dns server", REASON_DNS }, { "nxdomain", REASON_DNS },
-    { "servfail", REASON_DNS }, { "mx record", REASON_DNS }, { "mx lookup", REASON_DNS }, { "non-existent host", REASON_DNS },
-    { "cannot find your hostname", REASON_DNS }, { "reverse hostname", REASON_DNS }, { "reverse dns", REASON_DNS },
-    { "no such domain", REASON_DNS }, { "nullmx", REASON_DNS }, { "lookup failure", REASON_DNS },
-    { "lookup of host", REASON_DNS },       /* Exim's manualroute: lookup of host "NAME" failed in dns router */
-
-    /* No answer: strerror(ETIMEDOUT), Postfix "conversation with … timed out", Exim "SMTP timeout after …". */
-    { "timed out", REASON_TIMEOUT }, { "timeout", REASON_TIMEOUT }, { "time-out", REASON_TIMEOUT },
-    { "timed-out", REASON_TIMEOUT }, { "no answer from", REASON_TIMEOUT }, { "not responding", REASON_TIMEOUT },
-
-    /* No way in, or the line cut: strerror() of the connect errors, Postfix "lost connection with …". */
-    { "connection refused", REASON_REFUSED }, { "refused by", REASON_REFUSED }, { "no route to host", REASON_REFUSED },
-    { "network is unreachable", REASON_REFUSED }, { "network unreachable", REASON_REFUSED },
-    { "host is unreachable", REASON_REFUSED }, { "connection reset", REASON_REFUSED },
-    { "lost connection", REASON_REFUSED }, { "broken pipe", REASON_REFUSED }, { "refused to talk", REASON_REFUSED },
-    { "closed connection", REASON_REFUSED }, { "connection closed", REASON_REFUSED }, { "connection dropped", REASON_REFUSED },
-    { "remote host closed", REASON_REFUSED }, { "server dropped connection", REASON_REFUSED },
-
-    /* What a server does not want: Postfix access(5), Exim ACLs, content filters. */
-    { "blocked", REASON_BLOCKLIST }, { "relay access denied", REASON_POLICY }, { "relaying denied", REASON_POLICY },
-    { "relay not permitted", REASON_POLICY }, { "relaying not allowed", REASON_POLICY }, { "access denied", REASON_POLICY },
-    { "access rejected", REASON_POLICY }, { "administrative prohibition", REASON_POLICY }, { "policy", REASON_POLICY },
-    { "rejected due to content", REASON_POLICY }, { " spam", REASON_POLICY }, { "unsolicited", REASON_POLICY },
-    { "virus", REASON_POLICY }, { "message rejected", REASON_POLICY }, { "not permitted", REASON_POLICY },
-    { "tls is required", REASON_POLICY },
-    { "certificate verif", REASON_POLICY }, { "not trusted", REASON_POLICY },
-};
-
 /* --- the class by code --- */
 
 /* RFC 3463 and the registry of enhanced status codes (IANA; RFC 4954, 7372, 7505, 8689): subject and detail. */
@@ -198,9 +109,22 @@ static enum reason_class class_of_code(struct bytes code)
 
 enum { LOOKED_AT = 1000 };      /* bytes of a reason; what comes later is small print and addresses of help pages */
 
+/* "421-4.7.28", "550", "5.7.1": a reply of several lines has one wherever a line began, in the middle of what it says. */
+static bool is_reply_code(struct bytes word)
+{
+    if (word.n >= 3 && (word.p[0] == '4' || word.p[0] == '5') && is_digit(word.p[1]) && is_digit(word.p[2])) {
+        word = bytes_skip(word, 3);
+        if (word.n > 0 && word.p[0] == '-')
+            word = bytes_skip(word, 1);
+        if (word.n == 0)
+            return true;
+    }
+    return code_length(word, 0) == word.n;
+}
+
 /*
- * Lower case on one line, punctuation made blank, a blank before and behind. Mail addresses are left out: they are anybody's
- * words (timeout@example.com), not the server's. Host names stay, those of block lists among them.
+ * Lower case on one line, punctuation and runs of blanks made one blank, a blank before and behind. Mail addresses are left out: they are
+ * anybody's words (timeout@example.com), not the server's. Reply codes are left out, too. Host names stay, those of block lists among them.
  */
 static void simplify(struct bytes text, char out[LOOKED_AT + 3])
 {
@@ -215,24 +139,45 @@ static void simplify(struct bytes text, char out[LOOKED_AT + 3])
             n = word;
             address = true;
         } else if (c <= ' ' || strchr("()[]<>\",;:", c)) {
-            out[n++] = ' ';
+            if (is_reply_code(bytes_from(out + word, n - word)))
+                n = word;
+            if (out[n - 1] != ' ')
+                out[n++] = ' ';
             word = n;
             address = false;
         } else if (!address) {
             out[n++] = (char)ascii_lower(c);
         }
     }
-    out[n++] = ' ';
+    if (out[n - 1] != ' ')
+        out[n++] = ' ';
     out[n] = 0;
 }
 
-enum reason_class reason_classify(struct bytes text)
+const struct reason_rule *reason_rule_of(struct bytes text)
 {
     char simple[LOOKED_AT + 3];
 
     simplify(text, simple);
     for (size_t i = 0; i < sizeof(rules) / sizeof(*rules); i++)
         if (strstr(simple, rules[i].words))
-            return rules[i].class;
-    return class_of_code(reason_dsn_code(text));
+            return &rules[i];
+    return NULL;
+}
+
+const struct reason_rule *reason_rule_at(size_t i)
+{
+    return i < sizeof(rules) / sizeof(*rules) ? &rules[i] : NULL;
+}
+
+const char *reason_source(const struct reason_rule *rule)
+{
+    return sources[rule->source];
+}
+
+enum reason_class reason_classify(struct bytes text)
+{
+    const struct reason_rule *rule = reason_rule_of(text);
+
+    return rule ? rule->class : class_of_code(reason_dsn_code(text));
 }

@@ -10,7 +10,19 @@ enum reason_class {
 };
 extern const char *const reason_class_names[REASON_COUNT];
 
-/* The class of a reason text, by words and DSN codes (table in reason.c). */
+/* Words that stand for a class, and which document has them (table in reason_rules.h). */
+struct reason_rule {
+    const char *words;
+    enum reason_class class;
+    int source;
+};
+
+/* The rule whose words the text contains, NULL: none; and the i-th of all, NULL past the last. Static storage. */
+const struct reason_rule *reason_rule_of(struct bytes text);
+const struct reason_rule *reason_rule_at(size_t i);
+const char *reason_source(const struct reason_rule *rule);
+
+/* The class of a reason text, by words, else by its DSN code. */
 enum reason_class reason_classify(struct bytes text);
 /*
  * The first enhanced status code (RFC 3463: [245].n.n) in the text, as a word of its own and not part of an address or
