@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "monitor.h"
 #include "classify.h"
 #include "cluster.h"
 #include "explain.h"
@@ -15,7 +16,7 @@
 #include "suspect.h"
 #include "tally.h"
 
-enum mode { MODE_PEOPLE, MODE_JSON, MODE_CSV };
+enum mode { MODE_PEOPLE, MODE_JSON, MODE_CSV, MODE_PROM, MODE_CHECK };
 enum what { WHAT_SCREEN, WHAT_KEYS, WHAT_AGES, WHAT_CLUSTERS };
 
 enum {
@@ -60,7 +61,7 @@ struct sample {
 struct stat_run {
     struct selection sel;
     int mode;
-    const char *by, *matrix_key, *sort, *rates_list, *step;
+    const char *by, *matrix_key, *sort, *rates_list, *step, *warn_list, *crit_list;
     unsigned long top, ages;
     bool all;                       /* -t 0 */
     bool linear, parents, clusters, body;
@@ -82,6 +83,9 @@ struct stat_run {
     struct rates rates;             /* 1, 5 and 60 minutes if nothing else was asked for */
     uint64_t recently[RATES_MAX];
     struct matrix matrix;
+    struct monitor_limits warn, crit;
+    int checked;                    /* exit status of --check */
+    bool said;                      /* its line was printed */
     struct clusters alike;
     struct suspects suspects;
     bool suspected;
@@ -127,6 +131,11 @@ static const struct opt options[] = {
       INTO(opt_text, rates_list) },
     { "json", 'j', NULL, "one JSON object a line", INTO(opt_mode, mode), .value = MODE_JSON },
     { "csv", 0, NULL, "comma-separated values with a header", INTO(opt_mode, mode), .value = MODE_CSV },
+    { "prom", 0, NULL, "numbers for Prometheus", INTO(opt_mode, mode), .value = MODE_PROM },
+    { "check", 0, NULL, "one line and an exit status for Nagios and its like", INTO(opt_mode, mode), .value = MODE_CHECK },
+    { "warn", 0, "LIMIT,...", "status 1 beyond this: count>5000, bytes>2G, oldest>4h, arrived, deferred, held, share (also <)",
+      INTO(opt_text, warn_list) },
+    { "crit", 0, "LIMIT,...", "status 2 beyond this", INTO(opt_text, crit_list) },
     { "color", 0, "[WHEN]", "auto, always or never", INTO(opt_color, color), .words = "auto always never" },
     { .inherit = select_options, .at = offsetof(struct stat_run, sel) },
     { 0 }
@@ -718,9 +727,89 @@ static void print_clusters(struct stat_run *s)
         cluster_show(&s->alike, &s->sel, &g);
 }
 
+/* Messages of a state; all of them are in the table. */
+static int64_t in_state(const struct stat_run *s, const char *state)
+{
+    const struct counter *c = &s->by_state.counts;
+
+    for (uint32_t e = COUNT_FIRST; e < c->n; e++)
+        if (count_get(c, e)->length == strlen(state) && memcmp(count_get(c, e)->text, state, strlen(state)) == 0)
+            return count_get(c, e)->messages;
+    return 0;
+}
+
+static void numbers_of(const struct stat_run *s, int64_t out[MONITOR_NUMBERS])
+{
+    out[MONITOR_COUNT] = (int64_t)s->messages;
+    out[MONITOR_BYTES] = (int64_t)s->bytes;
+    out[MONITOR_OLDEST] = s->oldest && s->now > s->oldest ? s->now - s->oldest : 0;
+    out[MONITOR_ARRIVED] = (int64_t)s->recently[1];
+    out[MONITOR_DEFERRED] = in_state(s, "deferred");
+    out[MONITOR_HELD] = in_state(s, "held");
+    out[MONITOR_SHARE] = s->suspected ? (int64_t)(s->suspect.share * 100 + 0.5) : 0;
+}
+
+static void print_check(struct stat_run *s)
+{
+    int64_t numbers[MONITOR_NUMBERS];
+    struct text line = { 0 };
+
+    numbers_of(s, numbers);
+    s->checked = monitor_line(&line, numbers, &s->warn, &s->crit);
+    s->said = true;
+    put_line(&line);
+}
+
+/* A label's value in the text format of Prometheus: \\ \" and \n are escaped. */
+static void put_label(struct text *t, const char *value)
+{
+    for (; *value; value++) {
+        if (*value == '\\' || *value == '"')
+            text_char(t, '\\');
+        if (*value == '\n')
+            text_put(t, "\\n");
+        else
+            text_char(t, *value);
+    }
+}
+
+static void print_prom(struct stat_run *s)
+{
+    int64_t numbers[MONITOR_NUMBERS];
+    struct text t = { 0 };
+
+    numbers_of(s, numbers);
+    for (int i = 0; i < 2; i++) {
+        text_format(&t, "# TYPE mqtools_%s gauge\n", i ? "bytes" : "messages");
+        for (size_t q = 0; q < s->sel.queue_count; q++) {
+            text_format(&t, "mqtools_%s{mta=\"%s\",spool=\"", i ? "bytes" : "messages", lq_queue_mta(s->sel.queues[q].queue));
+            put_label(&t, lq_queue_dir(s->sel.queues[q].queue));
+            text_format(&t, "\"} %llu\n", (unsigned long long)(i ? s->queues[q].bytes : s->queues[q].messages));
+        }
+    }
+    text_put(&t, "# TYPE mqtools_state_messages gauge\n");
+    for (uint32_t e = COUNT_FIRST; e < s->by_state.counts.n; e++) {
+        const struct counted *c = count_get(&s->by_state.counts, e);
+
+        text_format(&t, "mqtools_state_messages{state=\"%.*s\"} %lu\n", (int)count_kept(c), c->text, (unsigned long)c->messages);
+    }
+    text_put(&t, "# TYPE mqtools_arrived_messages gauge\n");
+    for (size_t i = 0; i < s->rates.n; i++)
+        text_format(&t, "mqtools_arrived_messages{seconds=\"%lld\"} %llu\n", (long long)s->rates.list[i].seconds,
+                    (unsigned long long)s->recently[i]);
+    text_format(&t, "# TYPE mqtools_oldest_seconds gauge\nmqtools_oldest_seconds %lld\n", (long long)numbers[MONITOR_OLDEST]);
+    text_format(&t, "# TYPE mqtools_suspect_ratio gauge\nmqtools_suspect_ratio %.6f\n", s->suspected ? s->suspect.share : 0);
+    groups_print(&t);
+    text_done(&t);
+}
+
 static void print_screen(struct stat_run *s)
 {
-    if (s->mode == MODE_PEOPLE)
+    if (s->mode == MODE_CHECK)
+        print_check(s);
+    else if (s->mode == MODE_PROM)
+        print_prom(s);
+    else if (s->mode == MODE_PEOPLE)
         show_screen(s);
     else
         data_screen(s);
@@ -805,8 +894,27 @@ static const struct {
     [WHAT_CLUSTERS] = { "--clusters: ", prepare_clusters, check_clusters, print_clusters },
 };
 
+static int check_options(struct stat_run *s, struct lq_error *err)
+{
+    int rc = LQ_OK;
+
+    if ((s->warn_list || s->crit_list) && s->mode != MODE_CHECK)
+        return opts_wrong(err, "--warn and --crit belong to --check");
+    if ((s->mode == MODE_CHECK || s->mode == MODE_PROM) && (s->by || s->matrix_key || s->clusters || s->rates_list))
+        return opts_wrong(err, "--check and --prom are of the overview");
+    if (s->warn_list)
+        rc = monitor_parse(&s->warn, s->warn_list, err);
+    if (rc == LQ_OK && s->crit_list)
+        rc = monitor_parse(&s->crit, s->crit_list, err);
+    return rc;
+}
+
 static int choose(struct stat_run *s, struct lq_error *err)
 {
+    int rc = check_options(s, err);
+
+    if (rc < 0)
+        return rc;
     if ((s->by != NULL) + (s->matrix_key != NULL) + s->clusters > 1)
         return opts_wrong(err, "-k, --matrix and --clusters are different tables; take one");
     if (s->body && !s->clusters)
@@ -857,7 +965,7 @@ static bool run(struct stat_run *s)
     if (s->scans)
         views[s->what].again(s);
     views[s->what].print(s);
-    if (s->messages == 0)
+    if (s->messages == 0 && s->mode != MODE_CHECK)
         select_hint(&s->sel);
     /* An empty queue is a good answer; an empty selection may be a wrong question. */
     return s->messages > 0 || (lq_filter_empty(s->sel.filter) && !s->sel.ids.given);
@@ -885,7 +993,8 @@ int main(int argc, char **argv)
 {
     static struct stat_run s;
     enum opts_result parsed;
-    bool found = false;
+    bool found = false, checked;
+    int status, ended;
 
     report_begin(program.name);
     select_begin(&s.sel);
@@ -896,6 +1005,12 @@ int main(int argc, char **argv)
         parsed = select_aside(&s.sel);
     if (parsed == OPTS_GO)
         found = run(&s);
+    checked = s.mode == MODE_CHECK && parsed != OPTS_DONE;
+    status = s.checked;
+    if (checked && !s.said)
+        output("MQSTAT UNKNOWN - see standard error\n", 36);
     finish(&s);
-    return report_end(found || parsed == OPTS_DONE);
+    ended = report_end(found || parsed == OPTS_DONE);
+    /* What could not be read is not known, however good the rest looks; what is bad enough without it is. */
+    return !checked ? ended : ended == EXIT_TROUBLE && status != MONITOR_CRITICAL ? MONITOR_UNKNOWN : status;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "monitor.h"
 #include "classify.h"
 #include "count.h"
 #include "key.h"
@@ -201,6 +202,44 @@ START_TEST(windows)
 }
 END_TEST
 
+/* --- limits for monitoring --- */
+
+static const struct { const char *warn, *crit; int status; } limit_rows[] = {
+    { "count>99",            "count>1000",        MONITOR_WARNING },
+    { "count>100",           "count>1000",        MONITOR_OK },
+    { "count>99",            "count>99",          MONITOR_CRITICAL },
+    { "count<101",           "bytes>1k",          MONITOR_WARNING },
+    { "count<100",           "bytes>1023",        MONITOR_CRITICAL },
+    { "count<100",           "oldest>1m,held>5",  MONITOR_CRITICAL },
+    { "oldest>2h,share>80",  "oldest>1d",         MONITOR_WARNING },
+    { "deferred>40",         "arrived>40",        MONITOR_OK },
+};
+static const char *const bad_limits[] = { "", "count", "count>", "count>x", "cuont>5", "count>5,", ">5", "count=5", "count>5k", "oldest>1y",
+                                          "bytes>1T", "count>-1", "count>1>2", "count >5", "count>99999999999999999999" };
+
+START_TEST(limits_passed)
+{
+    const int64_t numbers[MONITOR_NUMBERS] = { 100, 1024, 7200, 40, 40, 6, 81 };
+    struct monitor_limits warn = { .n = 0 }, crit = { .n = 0 };
+    struct lq_error err;
+    struct text t = { 0 };
+
+    ck_assert_int_eq(monitor_parse(&warn, limit_rows[_i].warn, &err), LQ_OK);
+    ck_assert_int_eq(monitor_parse(&crit, limit_rows[_i].crit, &err), LQ_OK);
+    ck_assert_int_eq(monitor_line(&t, numbers, &warn, &crit), limit_rows[_i].status);
+    text_done(&t);
+}
+END_TEST
+
+START_TEST(limits_refused)
+{
+    struct monitor_limits limits = { .n = 0 };
+    struct lq_error err;
+
+    ck_assert_int_eq(monitor_parse(&limits, bad_limits[_i], &err), LQ_EINVAL);
+}
+END_TEST
+
 /* --- equal intervals --- */
 
 static uint32_t draw(uint64_t *state)
@@ -369,6 +408,8 @@ int main(void)
     tcase_add_loop_test(t, matches_a_value, 0, ROWS(match_rows));
     tcase_add_loop_test(t, ages, 0, ROWS(age_rows));
     tcase_add_test(t, windows);
+    tcase_add_loop_test(t, limits_passed, 0, ROWS(limit_rows));
+    tcase_add_loop_test(t, limits_refused, 0, ROWS(bad_limits));
     tcase_add_loop_test(t, equal_intervals, 0, ROWS(interval_rows));
     tcase_add_loop_test(t, bounded, 0, 4);
     tcase_add_test(t, all_different);
