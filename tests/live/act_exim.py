@@ -4,6 +4,7 @@ import os
 import re
 
 import acting
+import block
 import inject_exim
 import inside
 import scene
@@ -58,6 +59,14 @@ class Exim(acting.Acting, inject_exim.Exim):
         inside.wait_until("the end of the first attempt", lambda: self.log_line(
             queue_id + " == " + message.rcpts[0]))
         inside.wait_until("no delivery", lambda: len(self.room.processes("exim4")) == 1)
+
+    def paste(self, text):
+        conf = self.room.read("/etc/exim4/exim4.conf").decode()
+        rules = block.part(text, "Exim, first in the ACL")
+        conf = conf.replace("\nbegin acl\n", "acl_smtp_mail = acl_mail\n\nbegin acl\nacl_mail:\n%s  accept\n\n" % rules, 1)
+        self.room.write("/etc/exim4/exim4.conf", conf)
+        self.pause()
+        self.go_on()
 
     # -- hold and release ------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ import os
 import re
 
 import acting
+import block
 import inject_postfix
 import inside
 import scene
@@ -72,6 +73,15 @@ class Postfix(acting.Acting, inject_postfix.Postfix):
 
     def at_rest(self, message, queue_id):
         self.files(queue_id)
+
+    def paste(self, text):
+        for name, title in (("clients", "Postfix, file /etc/postfix/block_clients"),
+                            ("accounts", "Postfix, file /etc/postfix/block_accounts")):
+            self.room.write("/etc/postfix/block_" + name, block.part(text, title))
+        self.room.run(["postmap", "/etc/postfix/block_accounts"])
+        self.room.run(["postconf", "-c", A, "-e"] + re.findall(r"in main.cf, first in the list: (.*)", text))
+        self.pause()
+        self.go_on()
 
     # -- hold and release ------------------------------------------------------------------------
 

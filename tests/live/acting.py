@@ -20,6 +20,7 @@ import subprocess
 import threading
 import time
 
+import block
 import inside
 import load
 import scene
@@ -586,6 +587,7 @@ class Acting:
         claims = sum(n for k, n in self.counts.items() if k.endswith((" done", " skipped")))
         claims += 50 * self.counts["killed"]        # they did not live to tell how many
         locks = self.check_log(calm, claims)
+        block.blocking(self)
         for text in self.problems[:20]:
             self.score.plain("beside the running MTA", False, text)
         self.score.plain("beside the running MTA", not self.problems,
