@@ -48,7 +48,7 @@ static bool may_go_back(struct acting *a, const struct lq_case *c)
     const struct lq_case_info *info = lq_case_info(c);
 
     if (info->custody == LQ_COPY && !a->again) {
-        report(REPORT_FAILED, "%s holds copies of messages that were never taken out of a queue: restoring would deliver them twice (--again "
+        report(REPORT_FAILED, "%s holds copies, not the messages that were taken out of a queue: restoring would deliver them twice (--again "
                               "does it all the same)", info->name);
         return !(a->refused = true);
     }

@@ -308,6 +308,7 @@ static int load_spool(struct lq_case *c, const char *line, size_t n, struct lq_e
         s->host = member(o, "host");
         if (dev && sscanf(dev, "%x:%x", &maj, &min) == 2)
             s->dev = makedev(maj, min);
+        s->inode = (uint64_t)json_integer_value(json_object_get(o, "inode"));
         if (!s->mta || !s->spool)
             rc = error_memory(err);
     }
@@ -333,6 +334,17 @@ static void spool_dir_name(const struct lq_case *c, size_t i, char out[64])
     snprintf(out, 64, "%zu-%s", i, c->spools[i].mta);
 }
 
+/*
+ * A tree that was copied (cp -a) is not the one that the messages were moved into, and what went back out of that one would go back again out of this. An
+ * archive's tree is made anew each time.
+ */
+static bool was_copied(const struct lq_case *c, const struct case_spool *s)
+{
+    struct stat st;
+
+    return s->fd >= 0 && s->inode != 0 && !c->unpacked && !(c->tree && c->tree[0] == '.') && fstat(s->fd, &st) == 0 && (uint64_t)st.st_ino != s->inode;
+}
+
 /* The directories of its spools, in the tree. One that was never made holds nothing. */
 static int open_spools(struct lq_case *c, struct lq_error *err)
 {
@@ -346,6 +358,8 @@ static int open_spools(struct lq_case *c, struct lq_error *err)
         error = file_open_below(c->fd, path, &c->spools[i].fd);
         if (error && error != ENOENT)
             return case_error(c, path, error, err);
+        if (was_copied(c, &c->spools[i]))
+            c->info.custody = LQ_COPY;
     }
     return LQ_OK;
 }
@@ -828,6 +842,8 @@ void case_spool_line(const struct lq_case *c, size_t i, const struct stat *st, s
         json_number(b, "owner_uid", (int64_t)st->st_uid);
         json_number(b, "owner_gid", (int64_t)st->st_gid);
     }
+    if (s->inode != 0)
+        json_number(b, "inode", (int64_t)s->inode);
     buf_add_str(b, "}\n");
 }
 
@@ -871,7 +887,7 @@ static int make_spool_dir(struct lq_case *c, size_t i, uid_t uid, gid_t gid)
 int case_add_spool(struct lq_case *c, const struct lq_queue *q, uid_t uid, gid_t gid, size_t *index, struct lq_error *err)
 {
     struct case_spool *s;
-    struct stat st;
+    struct stat st, own;
     int error = fstat(q->fd, &st) < 0 ? errno : add_spool(c, &s);
     size_t i = c->spool_count - 1;
 
@@ -882,6 +898,8 @@ int case_add_spool(struct lq_case *c, const struct lq_queue *q, uid_t uid, gid_t
     s->host = q->host ? strdup(q->host) : NULL;
     s->dev = st.st_dev;
     error = s->mta && s->spool && (s->host || !q->host) ? make_spool_dir(c, i, uid, gid) : ENOMEM;
+    if (error == 0 && fstat(s->fd, &own) == 0)
+        s->inode = (uint64_t)own.st_ino;
     if (error == 0)
         error = write_spool_line(c, i, &st);
     if (error)

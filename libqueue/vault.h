@@ -104,6 +104,7 @@ struct case_spool {                 /* one line of spools.ndjson */
     char *spool, *mta, *host;       /* host NULL: not known */
     int fd;                         /* data/<n>-<mta> */
     dev_t dev;                      /* of the spool, when it was taken */
+    uint64_t inode;                 /* of data/<n>-<mta>, when it was made; 0: not known */
 };
 
 struct lq_case {
