@@ -21,7 +21,7 @@ spools=(--spool a/spool --spool b/spool)
 taken() { # taken COMMAND OPTION...: what is where then
     quiet "$@"
     echo "in the queues: $(count a/spool) $(count b/spool)"
-    ls a/mqtools b/mqtools | grep -E '^20' | sort | uniq -c | sed -E 's/^ *//' | plain
+    find a/mqtools b/mqtools -maxdepth 1 -name '20*' -printf '%f\n' | sort | uniq -c | sed -E 's/^ *//' | plain
 }
 for how in take purge; do
     echo "--- $how"
@@ -39,6 +39,6 @@ for how in take purge; do
     quiet "${back[@]}" --yes
     for disk in a b; do
         quiet mqquarantine verify --vault $disk/mqtools "$job"
-        quiet mqquarantine drop --vault $disk/mqtools "$job" --why done --yes
+        quiet mqquarantine drop --vault $disk/mqtools "$job" --why finished --yes
     done
 done
