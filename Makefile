@@ -32,11 +32,11 @@ FUZZ_SECONDS ?=
 
 # Headers alone: the library is loaded by who reads bodies, libqueue/mime_library.c.
 MIME_PACKAGE := gmime-3.0
-PACKAGES := libpcre2-8 libarchive jansson libcrypto zlib
+PACKAGES := libpcre2-8 libarchive jansson yajl libcrypto zlib
 # For static linking. libarchive's own list names what every format and every kind of ACL needs; we write and read tar with gzip and
 # zstd, and the linker leaves out what nothing calls (Debian's libarchive.a has a section for each function).
 STATIC_PACKAGES := libpcre2-8 jansson libcrypto
-STATIC_LIBS     := -Wl,--gc-sections -larchive -lzstd -lz
+STATIC_LIBS     := -Wl,--gc-sections -larchive -lzstd -lz -lyajl_s
 
 comma := ,
 B ?= build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))

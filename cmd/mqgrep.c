@@ -70,6 +70,7 @@ static const struct opt options[] = {
     { "color", 0, "[WHEN]", "auto, always or never", INTO(opt_color, color), .words = "auto always never" },
     { "invert", 'v', NULL, "the messages that do not fit", INTO(opt_flag, sel.inverted) },
     { .inherit = select_options, .at = offsetof(struct grep, sel) },
+    { .inherit = select_from_options, .at = offsetof(struct grep, sel) },
     { 0 }
 };
 
@@ -231,6 +232,8 @@ static void id_line(struct grep *g, const struct lq_record *r, struct text *row)
 {
     struct lq_str id = lq_record_text(r, LQ_QUEUE_ID);
 
+    if (!id.p)
+        return;     /* a record from elsewhere, made of other fields */
     text_escape(row, id.p, id.n, ESCAPE_BLANKS);
     text_char(row, g->nul ? '\0' : '\n');
 }
@@ -532,6 +535,10 @@ static bool agree(struct grep *g)
         wrong = "--log goes with the table, -l, -b, -j and --show only";
     else if (loglines_from_stdin(&g->log) && g->sel.ids.standard_input)
         wrong = "standard input cannot be both a log and a list of ids";
+    else if (loglines_from_stdin(&g->log) && select_from_stdin(&g->sel))
+        wrong = "standard input cannot be both a log and records";
+    else if (g->sel.from.n && modes[g->mode].direct)
+        wrong = "--show, --raw and --eml need the message itself: records from elsewhere hold only what is known of it";
     if (wrong)
         report(REPORT_FAILED, "%s", wrong);
     return !wrong;

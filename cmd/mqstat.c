@@ -138,6 +138,7 @@ static const struct opt options[] = {
     { "crit", 0, "LIMIT,...", "status 2 beyond this", INTO(opt_text, crit_list) },
     { "color", 0, "[WHEN]", "auto, always or never", INTO(opt_color, color), .words = "auto always never" },
     { .inherit = select_options, .at = offsetof(struct stat_run, sel) },
+    { .inherit = select_from_options, .at = offsetof(struct stat_run, sel) },
     { 0 }
 };
 
@@ -212,6 +213,12 @@ static bool has_two_users(const struct lq_record *r)
     return a.p && b.p && !(a.n == b.n && memcmp(a.p, b.p, a.n) == 0);
 }
 
+static void count_reason(struct stat_run *s, const struct lq_record *r, struct sighting seen)
+{
+    seen.message = (uint32_t)++s->sampled;
+    tally_add(&s->by_top[TOP_REASON], r, 0, &seen);
+}
+
 static void count_screen(struct stat_run *s, const struct lq_record *r, const struct sighting *seen)
 {
     struct trait_row row = { .time = seen->time };
@@ -224,7 +231,10 @@ static void count_screen(struct stat_run *s, const struct lq_record *r, const st
         row.usec = (uint32_t)usec;
     suspect_note(&s->suspects, &row);
     s->suspects.two_users |= has_two_users(r);
-    sample_take(&s->sample, r, s->walk.index, s->messages);
+    if (lq_queue_is_records(s->sel.queues[s->walk.index].queue))
+        count_reason(s, r, *seen);      /* it is here already, and perhaps never again */
+    else
+        sample_take(&s->sample, r, s->walk.index, s->messages);
 }
 
 static void count_message(struct stat_run *s, const struct lq_record *r)
@@ -349,10 +359,7 @@ static void read_reasons_of(struct stat_run *s, size_t queue)
 
     if (scan && !lq_filter_empty(filter) && lq_scan_again(scan, &opts, &err) == LQ_OK) {
         while (lq_scan_next(scan, &rec, &err) == LQ_OK) {
-            struct sighting seen = sighting_of(s, rec);
-
-            seen.message = (uint32_t)++s->sampled;
-            tally_add(t, rec, 0, &seen);
+            count_reason(s, rec, sighting_of(s, rec));
             if (is_theirs(s, rec))
                 classify_sample(&s->features, rec, s->sel.queues[queue].queue);
         }

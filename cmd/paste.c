@@ -132,7 +132,7 @@ static int no_operand(void *base, const char *word, struct lq_error *err)
 
 static bool reads_back(const struct text *line, const struct paste *p, const struct selection *sel)
 {
-    static const struct opt rows[] = { { .inherit = select_options }, { 0 } };
+    static const struct opt rows[] = { { .inherit = select_options }, { .inherit = select_from_options }, { 0 } };
     static const struct opts_program program = { .name = "mqgrep", .rows = rows, .operand = no_operand };
     char *copy = strndup(line->p, line->n), *words[WORDS_MAX];
     struct selection back;
@@ -143,7 +143,7 @@ static bool reads_back(const struct text *line, const struct paste *p, const str
     select_begin(&back);
     same = opts_parse(&program, &back, (int)split(copy, words), words) == OPTS_GO;
     same = same && same_picks(&back, sel, p) && same_words(&back.spools, &sel->spools) && same_words(&back.mtas, &sel->mtas) &&
-           same_words(&back.trusted, &sel->trusted) && !back.ids.given && !back.inverted;
+           same_words(&back.from, &sel->from) && same_words(&back.trusted, &sel->trusted) && !back.ids.given && !back.inverted;
     select_end(&back);
     free(copy);
     return same;

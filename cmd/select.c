@@ -168,6 +168,11 @@ const struct opt select_options[] = {
     { 0 }
 };
 
+const struct opt select_from_options[] = {
+    { "from", 0, "FILE", "records that mqgrep -j wrote, instead of queues; - is standard input; repeatable", INTO(set_word, from) },
+    { 0 }
+};
+
 /* --- opening --- */
 
 /* Each directory of a queue stays open while it is read, and a hashed queue has hundreds. */
@@ -289,6 +294,51 @@ static void open_named(struct selection *s)
     }
 }
 
+bool select_from_stdin(const struct selection *s)
+{
+    for (size_t i = 0; i < s->from.n; i++)
+        if (strcmp(s->from.items[i], "-") == 0)
+            return true;
+    return false;
+}
+
+/* What goes with queues does not go with records; false after saying so. */
+static bool from_agrees(const struct selection *s)
+{
+    const char *other = s->spools.n ? "--spool" : s->mtas.n ? "--mta" : s->host ? "--host" : s->trusted.n ? "--trust" : NULL;
+
+    if (other)
+        report(REPORT_FAILED, "--from takes records in place of queues, and %s is about queues: only one of them", other);
+    if (!other && select_from_stdin(s) && s->ids.standard_input) {
+        other = "-";
+        report(REPORT_FAILED, "standard input cannot be both ids and records");
+    }
+    return !other;
+}
+
+static bool named_before(const struct selection *s, size_t which)
+{
+    for (size_t i = 0; i < which; i++)
+        if (strcmp(s->from.items[i], s->from.items[which]) == 0)
+            return true;
+    return strcmp(s->from.items[which], "-") != 0 && already_open(s, s->from.items[which]);
+}
+
+static void open_from(struct selection *s)
+{
+    for (size_t i = 0; i < s->from.n; i++) {
+        struct lq_queue *queue;
+        struct lq_error err;
+
+        if (named_before(s, i))
+            report(REPORT_NOTE, "%s is named twice; taken once", s->from.items[i]);
+        else if (lq_records_open(&queue, s->from.items[i], &err) < 0)
+            report(REPORT_UNREADABLE, "%s", err.text);
+        else
+            add_queue(s, queue, false);
+    }
+}
+
 static void open_list(struct selection *s, const struct lq_spools *list)
 {
     for (size_t i = 0; i < lq_spools_count(list); i++) {
@@ -394,7 +444,11 @@ bool select_open(struct selection *s)
 {
     if (!select_finish(s))
         return false;
-    if (s->spools.n > 0)
+    if (s->from.n > 0 && !from_agrees(s))
+        return false;
+    if (s->from.n > 0)
+        open_from(s);
+    else if (s->spools.n > 0)
         open_named(s);
     else if (s->conf.spool_count > 0)
         open_configured(s);
@@ -446,6 +500,7 @@ void select_end(struct selection *s)
     free(s->picks);
     free(s->spools.items);
     free(s->mtas.items);
+    free(s->from.items);
     free(s->trusted.items);
     ids_done(&s->ids);
     for (size_t i = 0; i < s->used_count; i++)
@@ -548,7 +603,7 @@ static void report_missing(const struct walk *w)
     const char *id;
 
     for (size_t i = 0; (id = walk_missing(w, &i));)
-        report(REPORT_NOT_FOUND, "not in the queue: %s", id);
+        report(REPORT_NOT_FOUND, "not %s: %s", w->sel->from.n ? "among the records" : "in the queue", id);
 }
 
 static const char *plural(uint64_t n)
@@ -735,6 +790,10 @@ bool select_command(const struct selection *s, const char *command, struct text 
     for (size_t i = 0; i < s->mtas.n && fine; i++) {
         text_put(t, " --mta");
         fine = put_value(t, s->mtas.items[i]);
+    }
+    for (size_t i = 0; i < s->from.n && fine; i++) {
+        text_put(t, " --from");
+        fine = strcmp(s->from.items[i], "-") != 0 && put_value(t, s->from.items[i]);
     }
     for (size_t i = 0; i < s->trusted.n && fine; i++) {
         text_put(t, " --trust");

@@ -41,6 +41,7 @@ struct selection {
     struct ids ids;
     bool inverted;              /* of the whole selection, ids included */
     struct word_list spools, mtas;
+    struct word_list from;      /* records, in place of queues */
     const char *host;
     struct lq_trust *trust;     /* NULL: the default */
     struct word_list trusted;   /* what it is made of */
@@ -59,6 +60,8 @@ struct selection {
 };
 
 extern const struct opt select_options[];   /* offsets in struct selection */
+/* --from, for commands that only read; those that act take it as a list. */
+extern const struct opt select_from_options[];
 
 /* Before opts_parse(). */
 void select_begin(struct selection *s);
@@ -74,6 +77,8 @@ int select_operand(struct selection *s, const char *word, struct lq_error *err);
  * found. What cannot be opened is reported; false when nothing is left to look at.
  */
 bool select_open(struct selection *s);
+/* True when records come from standard input. */
+bool select_from_stdin(const struct selection *s);
 /* Only finish the filter, where the queues come from select_lend(). False after saying what is wrong. */
 bool select_finish(struct selection *s);
 /* Look at this queue instead of, or beside, those of the machine; whoever lends it closes it after select_end(). */

@@ -18,6 +18,7 @@ struct lq_queue {
     size_t case_spool;
     struct trust trust;
     bool trust_learnt;          /* what this host knows of itself was asked */
+    struct ndjson *records;     /* lines of JSON in place of all that: no backend, fd -1, root is the input's name. NULL: a directory */
 };
 
 /* --- queue.c --- */

@@ -738,7 +738,7 @@ static enum tri list_more(const struct operand *o, const struct lq_record *r, en
 {
     unsigned sections = f == LQ_FLAGS && o->set && !o->all ? o->set : field_table[f].sections;
 
-    if (r->foreign.is && !(r->foreign.given >> f & 1 && f == LQ_PROBLEMS))
+    if (r->foreign.is && !(r->foreign.given >> f & 1 && (f == LQ_PROBLEMS || f == LQ_FLAGS)))
         return filter_absent(r, f, need);
     if ((r->have & sections) != sections) {
         *need |= sections & ~r->have;

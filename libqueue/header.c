@@ -153,6 +153,17 @@ static void set_text(struct lq_record *r, const struct wanted *w, struct bytes v
         record_set_text(r, w->field, value.p, value.n);
 }
 
+void header_text(struct lq_record *r, enum lq_field f, struct bytes value)
+{
+    struct work work = { .unfolded.limit = ENCODED_MAX, .decoded.limit = ENCODED_MAX };
+
+    for (size_t i = 0; i < sizeof(wanted_fields) / sizeof(*wanted_fields); i++)
+        if (wanted_fields[i].field == f && f != LQ_RECEIVED)
+            set_text(r, &wanted_fields[i], value, &work);
+    buf_done(&work.unfolded);
+    buf_done(&work.decoded);
+}
+
 void header_fields(struct lq_record *r, struct bytes block, uint64_t want)
 {
     struct work work = { .unfolded.limit = ENCODED_MAX, .decoded.limit = ENCODED_MAX };

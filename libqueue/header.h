@@ -67,6 +67,8 @@ void header_hop(struct bytes value, struct hop *hop);
  */
 bool header_date(struct bytes text, int64_t *out);
 
+/* Set one of the texts below from a field's stored bytes, as header_fields() does. */
+void header_text(struct lq_record *r, enum lq_field f, struct bytes value);
 /* Set subject, from, to, message_id, date and the received hops of the record, those in want, from its header block. */
 void header_fields(struct lq_record *r, struct bytes block, uint64_t want);
 

@@ -87,6 +87,62 @@ static void add_base64(struct buf *b, const char *text, size_t n)
     buf_add_char(b, '"');
 }
 
+static int base64_digit(unsigned char c)
+{
+    return c >= 'A' && c <= 'Z' ? c - 'A' : c >= 'a' && c <= 'z' ? c - 'a' + 26 : c >= '0' && c <= '9' ? c - '0' + 52 :
+           c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+/* Four characters, of which the last `padding` are =; false where bits would be lost. */
+static bool base64_group(const char *p, unsigned padding, unsigned char out[3])
+{
+    unsigned long v = 0;
+
+    for (unsigned i = 0; i < 4; i++) {
+        int digit = i < 4 - padding ? base64_digit((unsigned char)p[i]) : 0;
+
+        if (digit < 0)
+            return false;
+        v = v << 6 | (unsigned)digit;
+    }
+    out[0] = (unsigned char)(v >> 16);
+    out[1] = (unsigned char)(v >> 8);
+    out[2] = (unsigned char)v;
+    return (padding < 1 || out[2] == 0) && (padding < 2 || out[1] == 0);
+}
+
+bool json_base64(const char *p, size_t n, unsigned char *out, size_t *out_n)
+{
+    *out_n = 0;
+    if (n % 4 != 0)
+        return false;
+    for (size_t i = 0; i < n; i += 4) {
+        unsigned padding = i + 4 == n && p[i + 3] == '=' ? p[i + 2] == '=' ? 2 : 1 : 0;
+        unsigned char three[3];
+
+        if (!base64_group(p + i, padding, three))
+            return false;
+        memcpy(out + *out_n, three, 3 - padding);
+        *out_n += 3 - padding;
+    }
+    return true;
+}
+
+bool json_shows(struct bytes stored, struct bytes text)
+{
+    while (stored.n > 0) {
+        size_t k = utf8_length(stored.p, stored.n);
+        bool lost = k == 0 || *stored.p == '\0';
+        struct bytes shown = lost ? BYTES("\xEF\xBF\xBD") : bytes_from(stored.p, k);
+
+        if (!bytes_start(text, shown))
+            return false;
+        text = bytes_skip(text, shown.n);
+        stored = bytes_skip(stored, lost ? 1 : k);
+    }
+    return text.n == 0;
+}
+
 static void add_key(struct buf *b, const char *name)
 {
     if (b->n > 0 && b->p[b->n - 1] != '{')
@@ -134,15 +190,12 @@ void json_number(struct buf *b, const char *name, int64_t v)
     buf_printf(b, "%lld", (long long)v);
 }
 
-/* The texts of a recipient or a hop. */
-static void add_members(struct buf *b, const struct text_member *m, const void *item)
+static void add_member(struct buf *b, const struct text_member *m, const void *item)
 {
-    for (; m->name; m++) {
-        struct lq_str s;
+    struct lq_str s;
 
-        memcpy(&s, (const char *)item + m->at, sizeof(s));
-        add_text(b, m->name, s);
-    }
+    memcpy(&s, (const char *)item + m->at, sizeof(s));
+    add_text(b, m->name, s);
 }
 
 static void add_recipients(struct buf *b, const struct lq_recipient *items, size_t n)
@@ -150,7 +203,8 @@ static void add_recipients(struct buf *b, const struct lq_recipient *items, size
     buf_add_char(b, '[');
     for (size_t i = 0; i < n; i++) {
         buf_add_str(b, i > 0 ? ",{" : "{");
-        add_members(b, recipient_members, &items[i]);
+        for (const struct text_member *m = recipient_members; m->name; m++)
+            add_member(b, m, &items[i]);
         buf_add_char(b, '}');
     }
     buf_add_char(b, ']');
@@ -161,12 +215,13 @@ static void add_hops(struct buf *b, const struct lq_hop *hops, size_t n)
     buf_add_char(b, '[');
     for (size_t i = 0; i < n; i++) {
         buf_add_str(b, i > 0 ? ",{" : "{");
-        add_members(b, hop_members, &hops[i]);
-        if (hops[i].time != 0) {
-            add_key(b, "time");
-            buf_printf(b, "%lld", (long long)hops[i].time);
+        for (const struct text_member *m = hop_members; m->name; m++) {
+            if (m->at == offsetof(struct lq_hop, trust) && hops[i].time != 0) {
+                add_key(b, "time");
+                buf_printf(b, "%lld", (long long)hops[i].time);
+            }
+            add_member(b, m, &hops[i]);
         }
-        add_text(b, "trust", hops[i].trust);
         buf_add_char(b, '}');
     }
     buf_add_char(b, ']');

@@ -1,10 +1,14 @@
-/* Small JSON objects, member by member, for the lines of vaults; records write themselves. Jansson reads them back. */
+/*
+ * Small JSON objects, member by member, for the lines of vaults; records write themselves. Jansson reads them back. And what
+ * belongs to NAME_b64: base64, and what stands beside it.
+ */
 #ifndef JSON_H
 #define JSON_H
 
 #include <stdint.h>
 
 #include "buf.h"
+#include "bytes.h"
 #include "libqueue.h"
 
 /*
@@ -14,6 +18,10 @@
 void json_text(struct buf *b, const char *name, const char *text);
 /* The same for bytes with a length. */
 void json_bytes(struct buf *b, const char *name, struct lq_str s);
+/* Whether JSON shows these bytes as this text: U+FFFD in place of NUL and of each byte that is not UTF-8. */
+bool json_shows(struct bytes stored, struct bytes text);
+/* Decode base64 of n characters into out, which has room for n / 4 * 3 bytes. False if it is not as json_text() writes it. */
+bool json_base64(const char *p, size_t n, unsigned char *out, size_t *out_n);
 void json_number(struct buf *b, const char *name, int64_t v);
 
 #endif

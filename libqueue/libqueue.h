@@ -179,6 +179,16 @@ LQ_API int lq_queue_open(struct lq_queue **out, const char *mta, const char *dir
 /** Open entry i of the list as this machine's own spool: live, host this machine's name unless given. Errors as lq_queue_open(). */
 LQ_API int lq_spools_open(struct lq_queue **out, const struct lq_spools *s, size_t i, const char *host,
                           struct lq_error *err);
+/**
+ * Records that mqgrep -j or lq_record_json() wrote, one a line, in place of a queue: a file, or "-" for standard input (which stays open). A scan
+ * of it gives them in the order of the input, one line in memory at a time. What is not there is LQ_UNREAD where the record says so, or was made
+ * of some fields only. Lines that are no records are troubles of the scan. There is no message behind such a record: lq_message_*() and lq_set_add()
+ * answer LQ_EINVAL. A second scan needs an input that can be read again, a file; else LQ_EINVAL.
+ * LQ_OK; LQ_ENOENT; LQ_EACCES; LQ_EINVAL a directory; LQ_EIO; LQ_ENOMEM.
+ */
+LQ_API int lq_records_open(struct lq_queue **out, const char *path, struct lq_error *err);
+LQ_API bool lq_queue_is_records(const struct lq_queue *q);
+/** "exim", "postfix" or "sendmail"; "records" for lq_records_open(). */
 LQ_API const char *lq_queue_mta(const struct lq_queue *q);
 LQ_API const char *lq_queue_dir(const struct lq_queue *q);
 /** True when this is the machine's own spool: ages count from the clock, not from the last change. */

@@ -48,6 +48,8 @@ static int reread(struct reading *rd, struct lq_record *fresh, const struct lq_r
 
     memset(fresh, 0, sizeof(*fresh));
     reading_init(rd, rec->spool);
+    if (rec->foreign.is)
+        return error_set(err, LQ_EINVAL, "a record from elsewhere holds no message, only what is known of it");
     reading_begin(rd, rec->ref, fresh, LQ_FIELDS_ALL);
     if (!reading_sections(rd, SEC_CONTROL | SEC_SIZE))
         return error_set(err, LQ_ENOENT, "message %s left the queue meanwhile", lq_record_text(rec, LQ_QUEUE_ID).p);

@@ -14,6 +14,7 @@
 
 #include "addr.h"
 #include "engine.h"
+#include "ndjson.h"
 #include "settings.h"
 #include "units.h"
 
@@ -130,6 +131,30 @@ static int open_queue(struct lq_queue **out, const struct lq_backend *backend, c
     return LQ_OK;
 }
 
+int lq_records_open(struct lq_queue **out, const char *path, struct lq_error *err)
+{
+    struct lq_queue *q = calloc(1, sizeof(*q));
+    int rc;
+
+    if (!q)
+        return error_memory(err);
+    q->fd = -1;
+    q->root = strdup(strcmp(path, "-") == 0 ? "standard input" : path);
+    rc = q->root ? ndjson_open(&q->records, path, err) : error_memory(err);
+    if (rc != LQ_OK) {
+        lq_queue_close(q);
+        return rc;
+    }
+    q->live = ndjson_live(q->records);
+    *out = q;
+    return LQ_OK;
+}
+
+bool lq_queue_is_records(const struct lq_queue *q)
+{
+    return q->records != NULL;
+}
+
 struct lq_queue *queue_over(const struct lq_backend *backend, int fd, const char *root, const char *host, const char *origin)
 {
     struct lq_queue *q = calloc(1, sizeof(*q));
@@ -173,7 +198,7 @@ int lq_spools_open(struct lq_queue **out, const struct lq_spools *s, size_t i, c
 
 const char *lq_queue_mta(const struct lq_queue *q)
 {
-    return q->backend->name;
+    return q->records ? "records" : q->backend->name;
 }
 
 const char *lq_queue_dir(const struct lq_queue *q)
@@ -191,6 +216,8 @@ int64_t lq_queue_now(struct lq_queue *q)
     int64_t clock = time(NULL);
     struct spool sp;
 
+    if (q->records)
+        return ndjson_now(q->records);
     if (q->live)
         return clock;
     /* A listing notes it; only who asks before the first scan pays for one. */
@@ -226,6 +253,7 @@ void lq_queue_close(struct lq_queue *q)
     free(q->host);
     free(q->origin);
     trust_done(&q->trust);
+    ndjson_close(q->records);
     free(q);
 }
 

@@ -89,6 +89,7 @@ const struct text_member hop_members[] = {
     { "by", offsetof(struct lq_hop, by) },           { "from", offsetof(struct lq_hop, from) },
     { "helo", offsetof(struct lq_hop, helo) },       { "address", offsetof(struct lq_hop, address) },
     { "with", offsetof(struct lq_hop, with) },       { "id", offsetof(struct lq_hop, id) },
+    { "trust", offsetof(struct lq_hop, trust) },
     { NULL, 0 }
 };
 
@@ -166,11 +167,14 @@ static size_t escaped(const unsigned char *p, size_t n)
 
 struct lq_str record_copy(struct lq_record *r, const void *p, size_t n)
 {
+    return record_keep(r, p, n < RECORD_TEXT_MAX ? n : RECORD_TEXT_MAX);
+}
+
+struct lq_str record_keep(struct lq_record *r, const void *p, size_t n)
+{
     enum { MORE = 5 };      /* \u001b; and a byte as U+FFFD and base64 is less than that */
     size_t more;
 
-    if (n > RECORD_TEXT_MAX)
-        n = RECORD_TEXT_MAX;
     more = MORE * escaped(p, n);
     if (more > 0 && !arena_charge(&r->arena, more))
         return (struct lq_str){ NULL, 0 };

@@ -176,6 +176,8 @@ void record_broken(struct lq_record *r, unsigned sections);
 void record_add_file(struct lq_record *r, const char *dir, const char *name);
 /* A copy in the record's arena, cut at RECORD_TEXT_MAX like a field. Bytes that outputs must escape count as the six that each becomes. */
 struct lq_str record_copy(struct lq_record *r, const void *p, size_t n);
+/* The same, never cut. */
+struct lq_str record_keep(struct lq_record *r, const void *p, size_t n);
 /*
  * A copied text for one more recipient: it costs nothing here, but is written once for each, so their sum is bounded, too. { NULL, 0 }
  * beyond that bound; the record says so once, and the sections are broken.

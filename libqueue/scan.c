@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "engine.h"
+#include "ndjson.h"
 
 enum {
     BATCH = 64, THREADS_DEFAULT = 4, THREADS_MAX = 64,
@@ -50,6 +51,7 @@ struct worker {
 };
 
 struct lq_scan {
+    struct ndjson_scan *records;    /* of lines of JSON, which does it all; NULL: of a directory */
     struct spool sp;
     struct lq_queue *queue;
     const struct lq_filter *filter;
@@ -292,7 +294,8 @@ int lq_scan_next(struct lq_scan *s, const struct lq_record **rec, struct lq_erro
 {
     bool found;
 
-    (void)err;
+    if (s->records)
+        return ndjson_scan_next(s->records, rec, err);
     if (s->stats.selected > 0 && s->at < s->total)
         take(s);
     found = s->threads > 1 ? next_threaded(s, rec) : next_alone(s, rec);
@@ -307,12 +310,12 @@ int lq_scan_next(struct lq_scan *s, const struct lq_record **rec, struct lq_erro
 
 struct lq_scan_stats lq_scan_stats(const struct lq_scan *s)
 {
-    return s->stats;
+    return s->records ? ndjson_scan_stats(s->records) : s->stats;
 }
 
 const char *lq_scan_trouble(const struct lq_scan *s, size_t i)
 {
-    return listing_trouble(&s->sp, i);
+    return s->records ? ndjson_scan_trouble(s->records, i) : listing_trouble(&s->sp, i);
 }
 
 static int start(struct lq_scan *s)
@@ -390,6 +393,14 @@ int lq_scan_begin(struct lq_scan **out, struct lq_queue *q, const struct lq_scan
     s = calloc(1, sizeof(*s));
     if (!s)
         return error_memory(err);
+    if (q->records) {
+        rc = ndjson_scan_begin(&s->records, q, opts, err);
+        if (rc != LQ_OK)
+            free(s);
+        else
+            *out = s;
+        return rc;
+    }
     pthread_mutex_init(&s->mutex, NULL);
     pthread_cond_init(&s->filled, NULL);
     pthread_cond_init(&s->taken, NULL);
@@ -416,6 +427,8 @@ int lq_scan_again(struct lq_scan *s, const struct lq_scan_opts *opts, struct lq_
 
     if (!opts || opts->size < sizeof(*opts))
         return error_set(err, LQ_EINVAL, "lq_scan_opts.size is not set");
+    if (s->records)
+        return ndjson_scan_again(s->records, opts, err);
     stop_reading(s);
     prepare(s, opts);
     if (!s->now)
@@ -430,6 +443,11 @@ void lq_scan_end(struct lq_scan *s)
 {
     if (!s)
         return;
+    if (s->records) {
+        ndjson_scan_end(s->records);
+        free(s);
+        return;
+    }
     stop_reading(s);
     listing_end(&s->sp);
     pthread_mutex_destroy(&s->mutex);

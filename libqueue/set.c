@@ -119,7 +119,7 @@ static struct set_part *copy_parts(struct lq_set *s, struct set_queue *q, const 
     return parts;
 }
 
-int lq_set_add(struct lq_set *s, struct lq_queue *q, const struct lq_record *rec, struct lq_error *err)
+static int add(struct lq_set *s, struct lq_queue *q, const struct lq_record *rec, struct lq_error *err)
 {
     struct set_queue *own = find_queue(s, q);
     const struct entry *key = &rec->ref->entries[0];
@@ -156,6 +156,13 @@ int lq_set_add(struct lq_set *s, struct lq_queue *q, const struct lq_record *rec
     s->bytes += item.bytes;
     s->items[s->count++] = item;
     return LQ_OK;
+}
+
+int lq_set_add(struct lq_set *s, struct lq_queue *q, const struct lq_record *rec, struct lq_error *err)
+{
+    if (q->records)
+        return error_set(err, LQ_EINVAL, "%s: a record from elsewhere is no message that could be acted on", q->root);
+    return add(s, q, rec, err);
 }
 
 struct ref set_ref(const struct set_item *item, const uint16_t *map, struct entry *entries)

@@ -88,7 +88,7 @@ id=$("$MQGREP" --spool p -i)
 run mqpurge --spool q --why x --yes --from none 1aaaaa-000001-aa
 
 # The reading commands know nothing of acting.
-for option in --yes --why=x -n --all --expect=1 --vault=v --from=x --active; do
+for option in --yes --why=x -n --all --expect=1 --vault=v --active; do
     run mqgrep --spool q "$option"
     run mqstat --spool q "$option"
 done
