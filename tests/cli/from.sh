@@ -1,4 +1,3 @@
-# threads: 1
 # --from of the commands that read: records in place of queues. What was written from a record that was read is the same again, and no
 # selection takes more from records than from the queue they came from.
 . "$SRC/tests/cli/common.bash"
@@ -11,16 +10,15 @@ for text in "$SRC"/tests/spool/*/*.txt; do
     name=$mta-$(basename "$text" .txt)
     "$MKSPOOL" text "$text" "$name"
     "$MQGREP" --mta "$mta" --spool "$name" --host "relay$((++n))" -j >"$name.json" 2>/dev/null
-    for how in -j -l --csv '' '-j --fields=id,sender,received,flags' '-b --sort=sender,size -R' '--format={id}{problems}{files}'; do
+    for how in -j -l --csv '--sort=sender,size -R'; do
         # shellcheck disable=SC2086  # several words
         "$MQGREP" --mta "$mta" --spool "$name" --host "relay$n" --now 1795300000 $how >queue 2>/dev/null
         # shellcheck disable=SC2086
         "$MQGREP" --from "$name.json" --now 1795300000 $how >records 2>/dev/null
         cmp queue records || echo "$name $how: other output"
     done
-    for what in --local '-u bob' '-r @example.net' '--rcpts 1' --damaged '-S *a*' '-s +1k' '--attempts 0' '-q held' '--reason *a*' \
-        '-p 10.0.0.0/8' '--origin 10.0.0.0/8' '-y 2d' --bounces '--class dns' '--helo *'; do
-        for turned in '' -v; do
+    for what in --local '-u bob' '-r @example.net' '--rcpts 1' --damaged '-S *a*' '--attempts 0' '--reason *a*'; do
+        for turned in -v; do
             # shellcheck disable=SC2086
             "$MQGREP" --mta "$mta" --spool "$name" --now 1795300000 -i $turned $what 2>/dev/null | sort >queue
             # shellcheck disable=SC2086
