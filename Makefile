@@ -244,6 +244,7 @@ SUITES ?= bookworm trixie
 bench: all tools
 	scripts/bench $(BENCH_FLAGS)
 	scripts/bench-acting
+	scripts/bench-log
 
 cov:
 	+@scripts/coverage
