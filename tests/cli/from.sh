@@ -18,16 +18,14 @@ for text in "$SRC"/tests/spool/*/*.txt; do
         cmp queue records || echo "$name $how: other output"
     done
     for what in --local '-u bob' '-r @example.net' '--rcpts 1' --damaged '-S *a*' '--attempts 0' '--reason *a*'; do
-        for turned in -v; do
-            # shellcheck disable=SC2086
-            "$MQGREP" --mta "$mta" --spool "$name" --now 1795300000 -i $turned $what 2>/dev/null | sort >queue
-            # shellcheck disable=SC2086
-            "$MQGREP" --from "$name.json" --now 1795300000 -i $turned $what 2>/dev/null | sort >records
-            case $name in
-                *-good-*) cmp queue records || echo "$name $turned $what: another selection" ;;
-                *) [ -z "$(comm -13 queue records)" ] || echo "$name $turned $what: selects more" ;;
-            esac
-        done
+        # shellcheck disable=SC2086
+        "$MQGREP" --mta "$mta" --spool "$name" --now 1795300000 -i -v $what 2>/dev/null | sort >queue
+        # shellcheck disable=SC2086
+        "$MQGREP" --from "$name.json" --now 1795300000 -i -v $what 2>/dev/null | sort >records
+        case $name in
+            *-good-*) cmp queue records || echo "$name $what: another selection" ;;
+            *) [ -z "$(comm -13 queue records)" ] || echo "$name $what: selects more" ;;
+        esac
     done
 done
 cat ./*.json >all
