@@ -249,6 +249,13 @@ bench: all tools
 cov:
 	+@scripts/coverage
 
+# What takes longer than a check should.
+check-stories: all tools
+	tests/stories
+
+check-classify: all tools
+	tests/classify
+
 lint:
 	scripts/lint
 
@@ -312,6 +319,8 @@ help:
 	@echo 'static      the commands as single files without dependencies, in build/static'
 	@echo 'check       build with -Werror, unit and cli tests, sanitizers, short fuzzing, lint'
 	@echo '            (with SAN=address,undefined or SAN=thread: that build alone)'
+	@echo 'check-stories  what mqstat says of five nights, 100,000 messages each'
+	@echo 'check-classify how often its "looks like" is right'
 	@echo 'check-faults acting commands broken at every call (check tries some; FAULTS_FLAGS="--only *exim*")'
 	@echo 'check-live  real MTAs in throw-away rooms, as root (SUITES="bookworm trixie" MINUTES=0.33)'
 	@echo 'fuzz        fuzz every parser longer (FUZZ_SECONDS=600 each, FUZZ_JOBS=1)'
@@ -325,7 +334,7 @@ help:
 	@echo 'WERROR=1, CC=clang, CFLAGS=, SAN=, V=1 change how it is built'
 
 FORCE:
-.PHONY: all lib commands unit tools static fuzzers replays fuzz testprograms check check-faults check-live bench cov \
+.PHONY: all lib commands unit tools static fuzzers replays fuzz testprograms check check-faults check-stories check-classify check-live bench cov \
         lint demo install uninstall dist clean version help FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
