@@ -15,7 +15,8 @@ SPOOL, LOG, PIDFILE = inject_exim.SPOOL, inject_exim.LOG, inject_exim.PIDFILE
 class Exim(acting.Acting, inject_exim.Exim):
     ACCEPTED = r"id=(\S+)"
     WAITING = 120                   # a process for each: runs shall be short
-    LOCKS = (r"Spool file (for \S+ )?is locked", r"another process is handling this message")
+    # The last: a process that was started for the delivery of one message comes after it was taken (4.98.2).
+    LOCKS = (r"Spool file (for \S+ )?is locked", r"another process is handling this message", r"Spool file \S+-D not found")
     QUIET = (r"\bfrozen\b", r"unfrozen", r"^\S+ (<=|=>|->|==) ")
 
     def configure(self):

@@ -21,6 +21,9 @@ class Postfix(acting.Acting, inject_postfix.Postfix):
     # Whoever says --active accepts that a delivery about to begin finds nothing.
     QUIET = (r"postsuper\[", r"removed$", r"postfix-script\[.*waiting for the Postfix mail system",
              r"warning: open active \w+: No such file or directory",
+             # What a queue manager with room for five (configure) may say of any mail that it has.
+             r"warning: this may slow down other mail deliveries$", r"warning: you may need to increase the main\.cf qmgr_message_active_limit",
+             r"warning: mail for \S+ is using up \d+ of \d+ active queue entries",
              r"force-expired, returned to sender$", r"sender non-delivery notification: \w+$")
     BY_ID, DOWN = ("--trust-ids",), ("--active",)
     PORTS = (scene.SMTP_PORT, scene.ALT_PORT)

@@ -1078,6 +1078,7 @@ static void expect_live(const char *cf, const char *expected)
         tell_message(&out, r);
     buf_add_char(&out, '\0');
     lq_scan_end(scan);
+    trust_done(&q.trust);
     close(q.fd);
     ck_assert_str_eq(out.p, expected);
     buf_done(&out);
