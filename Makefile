@@ -279,6 +279,7 @@ install: all
 	    sed 's|@SBINDIR@|$(SBINDIR)|' share/$${file##*/}.in >'$(B)/filled' && \
 	    $(INSTALL) -m 644 '$(B)/filled' "$(DESTDIR)$$file" || exit 1; \
 	done
+	$(INSTALL) -m 644 share/record.schema.json '$(DESTDIR)$(SHAREDIR)'
 	@for page in $(MAN); do \
 	    dir='$(DESTDIR)$(MANDIR)'/man$${page##*.}; \
 	    echo "$(INSTALL) -m 644 $$page $$dir"; \
@@ -297,6 +298,7 @@ install: all
 # Files only: a folder may have become somebody else's too.
 uninstall:
 	rm -f $(foreach f,$(UNITS),'$(DESTDIR)$(UNITDIR)/$(f)') '$(DESTDIR)$(SHAREDIR)/mqtools-expire.cron'
+	rm -f '$(DESTDIR)$(SHAREDIR)/record.schema.json'
 	rm -f $(COMMANDS:%='$(DESTDIR)$(SBINDIR)/%') $(COMMANDS:%='$(DESTDIR)$(COMPDIR)/%')
 	rm -f $(COMMANDS:%='$(DESTDIR)$(ZSHDIR)/_%') $(COMMANDS:%='$(DESTDIR)$(FISHDIR)/%.fish')
 	rm -f $(foreach f,$(REALNAME) $(SONAME) libqueue.so libqueue.a pkgconfig/libqueue.pc,'$(DESTDIR)$(LIBDIR)/$(f)')
