@@ -118,6 +118,7 @@ static int home_dir(struct back *b, const char *path, size_t *out)
         char level[256];
 
         end += 1 + strcspn(end + 1, "/");
+        /* cppcheck-suppress nullPointerArithmeticRedundantCheck  ; the loop's condition is asked before */
         snprintf(level, sizeof(level), "%.*s", (int)(end - path), path);
         error = spool_dir(&s->home_sp, level, out);
         if (error == ENOENT)

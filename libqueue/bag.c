@@ -201,6 +201,8 @@ static int write_manifest(struct lq_case *c, const char *name, int dir, struct h
     int error;
 
     out_begin(&o, c, name);
+    /* Used while the tree is walked, and set anew by the next walk. */
+    /* cppcheck-suppress autoVariables */
     h->out = &o;
     error = o.error ? o.error : tree_walk(dir, h->tags ? "data" : NULL, hash_file, h);
     if (error) {

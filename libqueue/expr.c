@@ -366,12 +366,12 @@ static int check_quantifier(struct parser *p, const struct quantifier *q, const 
 
 static int negate(struct parser *p, struct node **out)
 {
-    struct node *not = node_new(NODE_NOT);
+    struct node *opposite = node_new(NODE_NOT);
 
-    if (!not)
+    if (!opposite)
         return error_memory(p->err);
-    node_append(not, *out);
-    *out = not;
+    node_append(opposite, *out);
+    *out = opposite;
     return LQ_OK;
 }
 

@@ -257,13 +257,13 @@ static void tell_leaf(struct telling *t, unsigned depth, const struct node *n, b
 
     leaf_words(&b, n);
     if (negated) {
-        struct buf not = { 0 };
+        struct buf opposite = { 0 };
 
-        buf_add_str(&not, "not: ");
-        buf_add(&not, b.p, b.n);
-        not.failed |= b.failed;
+        buf_add_str(&opposite, "not: ");
+        buf_add(&opposite, b.p, b.n);
+        opposite.failed |= b.failed;
         buf_done(&b);
-        b = not;
+        b = opposite;
     }
     buf_add_char(&b, '\0');
     if (b.failed)

@@ -66,7 +66,7 @@ static int mark(struct spool *sp, const struct claim *c)
 static bool begin(struct spool *sp, const struct given_up *m, size_t n, char why[256])
 {
     static char c[] = "-c", class[] = "public", service[] = "qmgr", request[] = "DI";
-    struct setting s[SETTINGS];
+    struct setting s[SETTINGS] = { 0 };
     char program[sizeof(s[COMMANDS].value) + sizeof("/postkick")];
     char *argv[] = { program, c, s[CONFIG].value, class, service, request, NULL };
 

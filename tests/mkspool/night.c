@@ -215,8 +215,10 @@ void night_begin(struct flood *f, const char *kind)
     for (size_t i = 0; i < sizeof(nights) / sizeof(nights[0]); i++)
         if (strcmp(nights[i].name, kind) == 0)
             f->night = &nights[i];
-    if (!f->night)
+    if (!f->night) {
         die("no flood is called '%s'", kind);
+        return;
+    }
     f->percent = f->night->message ? between(f, 58, 95) : 0;
     f->reason = f->night->reason;
     f->kept = between(f, 60, 100);
