@@ -386,6 +386,8 @@ static int parse_range(struct range *out, bool *one, const struct operand *o, co
         return error_set(err, LQ_EINVAL, "'%.100s' is too long for a range", literal);
     memcpy(low, literal, (size_t)(dots - literal));
     low[dots - literal] = '\0';
+    if (strstr(dots + 2, ".."))
+        return error_set(err, LQ_EINVAL, "'%.100s' has more than two ends", literal);
     rc = parse_number(&out->low, o->place.kind, low, err);
     if (rc == LQ_OK)
         rc = parse_number(&out->high, o->place.kind, dots + 2, err);

@@ -292,6 +292,8 @@ static const struct { const char *text; const char *says; int at; } bad_rows[] =
     { "size == -2", "> and <", 8 },
     { "size == 1..2", "range", 8 },
     { "size in 5..2", "ends before", 8 },
+    { "size in 1..2..9000", "two ends", 8 },
+    { "rcpts = 1..1..1", "two ends", 8 },
     { "size = many", "no size", 7 },
     { "attempts = 1k", "no number", 11 },
     { "age < 5y", "age", 6 },
