@@ -182,8 +182,12 @@ void header_fields(struct lq_record *r, struct bytes block, uint64_t want)
                 header_received(r, h.value, hop);
             continue;
         }
-        if (!record_is_set(r, w->field))
+        if (!record_is_set(r, w->field)) {
             set_text(r, w, h.value, &work);
+            /* Of a block that was cut the last field may have gone on in lines that are missing. */
+            if (block.n == 0 && r->broken & SEC_CONTROL)
+                r->cut |= LQ_FIELD_BIT(w->field);
+        }
     }
     buf_done(&work.unfolded);
     buf_done(&work.decoded);

@@ -33,3 +33,19 @@ rm log/defer/*/"$id"
 mkfifo "log/defer/${id%"${id#?}"}/$id"
 run mqgrep "$now" --spool log --damaged -i
 run mqgrep "$now" --spool log -v --damaged --fields id,problems
+# Of a header that was cut the last field may have gone on: it is there, but what it says is not known.
+mkdir -p mq
+# control ID HEADER...: a control file without its end.
+control() {
+    printf 'V8\nT1795293000\nK0\nN0\nP30000\nF\nSa@b.example\nrRFC822; x@y.example\nRPFD:<x@y.example>\n' >"mq/qf$1"
+    printf 'H??%s\n' "${@:2}" >>"mq/qf$1"
+    echo body >"mq/df$1"
+    touch -d @1795100000 "mq/qf$1" "mq/df$1"
+}
+control 6ALKxx0B001000 'From: a@b.example' 'Subject: Invoice'
+control 6ALKxx0B001001 'Subject: Invoice' 'X-Mailer: one'
+echo . >>mq/qf6ALKxx0B001001
+for asks in 'subject = Invoice' 'not subject = Invo*' 'subject' 'header.subject = Invoice' 'not all header.subject = Invo*' 'header.subject' 'from = a@b.example' \
+    'header.x-mailer = one'; do
+    run mqgrep "$now" --spool mq --mta sendmail -i -e "$asks"
+done
