@@ -92,12 +92,18 @@ static char *read_all(int fd, const char *path, struct lq_error *err)
 {
     char *p = malloc(FILE_MOST + 1);
     size_t n = 0;
-    ssize_t got;
+    ssize_t got = 0;
 
     if (!p)
         report_no_memory();
-    while (n <= FILE_MOST && (got = read(fd, p + n, FILE_MOST + 1 - n)) > 0)
-        n += (size_t)got;
+    while (n <= FILE_MOST && ((got = read(fd, p + n, FILE_MOST + 1 - n)) > 0 || (got < 0 && errno == EINTR)))
+        n += got > 0 ? (size_t)got : 0;
+    /* The beginning of an expression can select more than the whole. */
+    if (got < 0) {
+        opts_wrong(err, "%s: %s", path, strerror(errno));
+        free(p);
+        return NULL;
+    }
     if (n <= FILE_MOST && !memchr(p, '\0', n)) {
         p[n] = '\0';
         return p;

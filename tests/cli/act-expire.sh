@@ -31,7 +31,7 @@ done
 aged 8 "${names[0]}"
 aged 6 "${names[1]}"
 aged 30 "${names[3]}"
-cases() { "$MQQUARANTINE" list --vault v 2>/dev/null | awk 'NR > 1 { print $2 }'; }
+cases() { "$MQQUARANTINE" list --vault v 2>/dev/null | awk 'NR > 1 { print $2 }' | sort; }      # jobs of one second have no order of their own
 run mqquarantine expire --vault v -n | sed 's/[0-9]* bytes/N bytes/'
 cases
 run mqquarantine expire --vault v | sed 's/[0-9]* bytes/N bytes/'
