@@ -1,6 +1,7 @@
 /* Counting by key. */
 #include "count.h"
 
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -33,12 +34,15 @@ static void make_seed(void)
     seed[0] |= 1;       /* never all zero: that is "not made yet" */
 }
 
-static uint64_t rotate(uint64_t v, unsigned bits)
+static inline uint64_t rotate(uint64_t v, unsigned bits)
 {
     return v << bits | v >> (64 - bits);
 }
 
-static void sip_round(uint64_t v[4])
+/* Called out of line the state would go through memory for each round. */
+#define IN_REGISTERS static inline __attribute__((always_inline))
+
+IN_REGISTERS void sip_round(uint64_t v[4])
 {
     v[0] += v[1];
     v[1] = rotate(v[1], 13) ^ v[0];
@@ -61,6 +65,12 @@ static uint64_t eight_of(const char *p, size_t n)
     return word;
 }
 
+/* The n < 8 bytes that end at `end`; before them there are others, if there are `before`. */
+static uint64_t last_of(const char *end, size_t n, bool before)
+{
+    return before && n > 0 ? le64toh(eight_of(end - 8, 8)) >> (64 - 8 * n) : le64toh(eight_of(end - n, n));
+}
+
 /* A to Z in each of the eight bytes become a to z: the bytes of seven bits that are at least 'A', but not above 'Z'. */
 static uint64_t folded(uint64_t word)
 {
@@ -71,7 +81,7 @@ static uint64_t folded(uint64_t word)
     return word | upper >> 2;
 }
 
-static void sip_word(uint64_t v[4], uint64_t word)
+IN_REGISTERS void sip_word(uint64_t v[4], uint64_t word)
 {
     v[3] ^= word;
     sip_round(v);
@@ -93,7 +103,7 @@ uint64_t count_hash(const char *p, size_t n, bool fold)
         word = eight_of(p + i, 8);
         sip_word(v, fold ? folded(word) : word);
     }
-    word = eight_of(p + i, n - i);
+    word = last_of(p + n, n - i, i > 0);
     sip_word(v, (fold ? folded(word) : word) | (uint64_t)n << 56);
     v[2] ^= 0xff;
     for (int k = 0; k < 3; k++)
@@ -224,7 +234,7 @@ static bool same_folded(const char *a, const char *b, size_t n)
     for (; n - i >= 8; i += 8)
         if (folded(eight_of(a + i, 8)) != folded(eight_of(b + i, 8)))
             return false;
-    return folded(eight_of(a + i, n - i)) == folded(eight_of(b + i, n - i));
+    return folded(last_of(a + n, n - i, i > 0)) == folded(last_of(b + n, n - i, i > 0));
 }
 
 static bool same(const struct counter *c, const struct counted *e, uint64_t hash, const char *p, uint32_t n)
