@@ -1,7 +1,7 @@
 /*
  * The scan: list, read as little as needed, decide, deliver in order. The only threads of the library.
  *
- * Workers take batches of 64 messages from a counter and fill a bounded ring of batches; the caller empties it in order. A batch
+ * Workers take batches of 16 messages from a counter and fill a bounded ring of batches; the caller empties it in order. A batch
  * shows how many of its messages are ready, so that the caller follows a worker inside it: a message that turns out large
  * (a MiB of envelope) waits until everything before it was taken, and is then the only large one in memory. Those in between
  * share a budget while they wait in the ring; who finds it used up waits for its turn, too.
@@ -15,7 +15,7 @@
 #include "ndjson.h"
 
 enum {
-    BATCH = 64, THREADS_DEFAULT = 4, THREADS_MAX = 64,
+    BATCH = 16, THREADS_DEFAULT = 4, THREADS_MAX = 64,
     RING_MORE = 12,             /* batches that may wait to be taken, beside one for each reader */
     PUBLISH = 4 * BATCH,        /* messages that the caller takes before it says so */
     HELD_MAX = 8 << 20          /* bytes of all records that are neither small nor large */
