@@ -38,6 +38,7 @@ struct entry {
     uint16_t dir;               /* index into spool->dirs */
     uint8_t id_len;
     uint8_t role;               /* the back end's own: which part */
+    bool follows;               /* listing.c's: the entry before it in the list has the same id */
 };
 
 /* A message: its files, the key first. Several refs may share an id (the same id in two places). */

@@ -229,6 +229,15 @@ bool filter_may_have(const struct lq_filter *f, const char *id, size_t n)
     return may_have(f->root, id, n);
 }
 
+const struct id_set *filter_ids(const struct lq_filter *f)
+{
+    for (const struct node *n = f->root->first; n && f->root->kind == NODE_AND; n = n->next)
+        if (n->kind == NODE_OR && n->first && !n->first->next && n->first->kind == NODE_LEAF &&
+            n->first->selector == &selectors[LQ_SEL_ID])
+            return &n->first->operand.ids;
+    return NULL;
+}
+
 static enum tri eval(const struct node *n, const struct lq_record *r, struct filter_state *state, unsigned *need)
 {
     enum tri all, stop;

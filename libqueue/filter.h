@@ -171,6 +171,8 @@ void node_free(struct node *n);
 void node_append(struct node *parent, struct node *child);
 uint64_t node_fields(const struct node *n);
 
+/* All ids that the filter may select, where it names them one by one (slots may be empty); NULL: any. */
+const struct id_set *filter_ids(const struct lq_filter *f);
 /* The root of a filter, for who writes it down. */
 const struct node *filter_root(const struct lq_filter *f);
 

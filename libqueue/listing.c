@@ -4,7 +4,6 @@
  * Knows directories, names, locks and troubles; opens no message. The order made here is the order of all output.
  */
 #include <dirent.h>
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -18,6 +17,7 @@
 #include <unistd.h>
 
 #include "engine.h"
+#include "filter.h"
 
 enum { NAMES_BLOCK = 64 << 10, TROUBLES_MAX = 100 };
 
@@ -331,20 +331,12 @@ bool listing_add(struct spool *sp, size_t dir, const char *name, size_t id_at, s
 
 /* --- order --- */
 
-enum { WORDS = 3 };             /* 24 bytes: the longest ids, Exim's of 23, whole */
+enum { KEY = 24 };              /* bytes: the longest ids, Exim's of 23, whole */
 
-struct order {                  /* the first bytes of the id as numbers: they decide nearly all comparisons */
-    uint64_t words[WORDS];
+struct order {
     uint32_t at;                /* in the entries */
+    unsigned char key[KEY];     /* the first bytes of the id, then zeros */
 };
-
-static uint64_t eight(const char *p, size_t n)
-{
-    uint64_t v = 0;
-
-    memcpy(&v, p, n < sizeof(v) ? n : sizeof(v));
-    return be64toh(v);
-}
 
 static int by_entry(const struct entry *a, const struct entry *b, const struct spool_dir *dirs)
 {
@@ -358,61 +350,79 @@ static int by_entry(const struct entry *a, const struct entry *b, const struct s
     return d ? d : strcmp(a->name, b->name);
 }
 
-static bool before(const struct spool *sp, const struct order *a, const struct order *b)
+static int by_order(const void *x, const void *y, void *sp)
 {
-    for (size_t i = 0; i < WORDS; i++)
-        if (a->words[i] != b->words[i])
-            return a->words[i] < b->words[i];
-    return by_entry(&sp->listing->entries[a->at], &sp->listing->entries[b->at], sp->dirs) < 0;
+    const struct entry *entries = ((struct spool *)sp)->listing->entries;
+    const struct order *a = x, *b = y;
+
+    return by_entry(&entries[a->at], &entries[b->at], ((struct spool *)sp)->dirs);
 }
 
-/* Sort a few by insertion. */
-static void sort_few(const struct spool *sp, struct order *a, size_t n)
+/* Those with the same key: two or three files of one message, nearly always. */
+static void sort_run(struct spool *sp, struct order *a, size_t n)
 {
+    enum { FEW = 8 };
+
+    if (n > FEW) {
+        qsort_r(a, n, sizeof(*a), by_order, sp);
+        return;
+    }
     for (size_t i = 1; i < n; i++) {
         struct order moved = a[i];
         size_t at = i;
 
-        for (; at > 0 && before(sp, &moved, &a[at - 1]); at--)
+        for (; at > 0 && by_order(&moved, &a[at - 1], sp) < 0; at--)
             a[at] = a[at - 1];
         a[at] = moved;
     }
 }
 
-/* from[0..half) and from[half..n), each in order, into to. */
-static void merge(const struct spool *sp, const struct order *from, size_t half, size_t n, struct order *to)
+static void sort_runs(struct spool *sp, struct order *a, size_t n)
 {
-    size_t left = 0, right = half;
-
-    while (left < half && right < n)
-        *to++ = before(sp, &from[right], &from[left]) ? from[right++] : from[left++];
-    memcpy(to, from + left, (half - left) * sizeof(*to));
-    memcpy(to + (half - left), from + right, (n - right) * sizeof(*to));
+    for (size_t i = 0, run; i < n; i += run) {
+        for (run = 1; i + run < n && memcmp(a[i].key, a[i + run].key, KEY) == 0; run++)
+            ;
+        if (run > 1)
+            sort_run(sp, a + i, run);
+    }
 }
 
 /*
- * A merge sort of our own: nothing else can be done while the names are sorted, and qsort_r() calls a function for each comparison,
- * which takes 2.5 times as long. Answers which of the two arrays holds the result.
+ * By key, byte for byte from the last to the first: nothing else can be done while the names are sorted, and with so many of them that differ
+ * in so few bytes this takes a fourth of the time of a sort that compares. Answers which of the two arrays holds the result.
  */
-static struct order *sort_orders(const struct spool *sp, struct order *a, struct order *b, size_t n)
+static struct order *sort_keys(struct order *a, struct order *b, size_t n)
 {
-    enum { FEW = 8 };
-
-    for (size_t i = 0; i < n; i += FEW)
-        sort_few(sp, a + i, n - i < FEW ? n - i : FEW);
-    for (size_t run = FEW; run < n; run *= 2) {
+    for (size_t byte = KEY; byte-- > 0;) {
+        size_t starts[256] = { 0 }, sum = 0;
         struct order *t = a;
 
-        for (size_t i = 0; i < n; i += 2 * run)
-            merge(sp, a + i, run < n - i ? run : n - i, 2 * run < n - i ? 2 * run : n - i, b + i);
+        for (size_t i = 0; i < n; i++)
+            starts[a[i].key[byte]]++;
+        if (n == 0 || starts[a[0].key[byte]] == n)
+            continue;
+        for (size_t c = 0; c < 256; c++) {
+            size_t count = starts[c];
+
+            starts[c] = sum;
+            sum += count;
+        }
+        for (size_t i = 0; i < n; i++)
+            b[starts[a[i].key[byte]]++] = a[i];
         a = b;
         b = t;
     }
     return a;
 }
 
+static bool same_id(const struct entry *a, const struct entry *b)
+{
+    return a->id_len == b->id_len && memcmp(a->id, b->id, a->id_len) == 0;
+}
+
 static int sort(struct spool *sp)
 {
+    enum { AHEAD = 16 };        /* of the copying: entries lie in no order */
     struct listing *l = sp->listing;
     struct order *orders = malloc((2 * l->count + 1) * sizeof(*orders)), *order = orders;
     struct entry *sorted = malloc((l->count + 1) * sizeof(*sorted));
@@ -426,17 +436,23 @@ static int sort(struct spool *sp)
     for (size_t i = 0; i < l->count; i++) {
         const struct entry *e = &l->entries[i];
 
-        for (size_t w = 0; w < WORDS; w++)
-            order[i].words[w] = e->id_len > 8 * w ? eight(e->id + 8 * w, e->id_len - 8 * w) : 0;
         order[i].at = (uint32_t)i;
+        memset(order[i].key, 0, KEY);
+        memcpy(order[i].key, e->id, e->id_len < KEY ? e->id_len : KEY);
     }
-    order = sort_orders(sp, orders, orders + l->count, l->count);
+    order = sort_keys(orders, orders + l->count, l->count);
+    sort_runs(sp, order, l->count);
     for (size_t i = 0; i < l->count; i++) {
         const struct entry *e = &l->entries[order[i].at];
+        bool follows = i > 0 && memcmp(order[i - 1].key, order[i].key, KEY) == 0 && same_id(&sorted[n - 1], e);
 
+        if (i + AHEAD < l->count)
+            __builtin_prefetch(&l->entries[order[i + AHEAD].at]);
         /* Back ends look into some directories twice, because messages move on meanwhile. */
-        if (n == 0 || sorted[n - 1].dir != e->dir || strcmp(sorted[n - 1].name, e->name) != 0)
-            sorted[n++] = *e;
+        if (follows && sorted[n - 1].dir == e->dir && strcmp(sorted[n - 1].name, e->name) == 0)
+            continue;
+        sorted[n] = *e;
+        sorted[n++].follows = follows;
     }
     free(orders);
     free(l->entries);
@@ -444,11 +460,6 @@ static int sort(struct spool *sp)
     l->cap = l->count + 1;
     l->count = n;
     return 0;
-}
-
-static bool same_id(const struct entry *a, const struct entry *b)
-{
-    return a->id_len == b->id_len && memcmp(a->id, b->id, a->id_len) == 0;
 }
 
 /* Turn runs of one id into messages. */
@@ -465,7 +476,7 @@ static int group(struct spool *sp)
         struct entry *e = &l->entries[i];
         size_t messages, at = 0;
 
-        for (n = 1; i + n < l->count && same_id(e, e + n); n++)
+        for (n = 1; i + n < l->count && e[n].follows; n++)
             ;
         if (n > cap) {
             uint32_t *more = realloc(counts, n * sizeof(*counts));
@@ -478,6 +489,8 @@ static int group(struct spool *sp)
             cap = n;
         }
         messages = sp->backend->group(sp, e, n, counts);
+        for (size_t k = 0; k < n && n > 1; k++)
+            e[k].follows = k > 0;       /* they were put in another order */
         for (size_t m = 0; m < messages; m++) {
             l->refs[l->ref_count++] = (struct ref){ e + at, counts[m], messages > 1 };
             at += counts[m];
@@ -624,16 +637,68 @@ int listing_dirs(struct spool *sp, struct lq_queue *q, struct lq_error *err)
     return begin(sp, q, SEC_NAME | SEC_LOG, NULL, true, err);
 }
 
+/* Where entries of that id begin, or would. */
+static size_t find_id(const struct listing *l, const char *id, size_t n)
+{
+    size_t low = 0, high = l->count;
+
+    while (low < high) {
+        size_t mid = low + (high - low) / 2, len = l->entries[mid].id_len;
+        int d = memcmp(l->entries[mid].id, id, len < n ? len : n);
+
+        if (d < 0 || (d == 0 && len < n))
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+/* A few ids of many: found, not asked about each name in turn. False without memory. */
+static bool keep_ids(struct listing *l, const struct id_set *ids)
+{
+    bool *kept = calloc(l->count + 1, sizeof(*kept));
+    size_t n = 0;
+
+    if (!kept)
+        return false;
+    for (size_t i = 0; i < ids->cap; i++)
+        if (ids->slots[i])
+            kept[find_id(l, ids->slots[i], strlen(ids->slots[i]))] = true;
+    for (size_t i = 0; i < l->count; i++) {
+        kept[i] |= l->entries[i].follows && kept[i - 1];
+        if (kept[i] && filter_may_have(l->filter, l->entries[i].id, l->entries[i].id_len))
+            l->entries[n++] = l->entries[i];
+    }
+    l->count = n;
+    free(kept);
+    return true;
+}
+
+/* Entries whose id the filter does not rule out. */
+static bool keep_selected(struct listing *l)
+{
+    const struct id_set *ids = l->filter ? filter_ids(l->filter) : NULL;
+    size_t n = 0;
+
+    if (ids && ids->n < l->count / 16)
+        return keep_ids(l, ids);
+    for (size_t i = 0; i < l->count; i++)
+        if (!l->filter || filter_may_have(l->filter, l->entries[i].id, l->entries[i].id_len))
+            l->entries[n++] = l->entries[i];
+    l->count = n;
+    return true;
+}
+
 int listing_narrow(struct spool *sp, unsigned sections, const struct lq_filter *filter, struct lq_error *err)
 {
     struct listing *l = sp->listing;
-    size_t kept = 0;
+    size_t kept;
 
     l->filter = filter;
-    for (size_t i = 0; i < l->count; i++)
-        if (!filter || filter_may_have(filter, l->entries[i].id, l->entries[i].id_len))
-            l->entries[kept++] = l->entries[i];
-    l->count = kept;
+    if (!keep_selected(l))
+        return error_memory(err);
+    kept = l->count;
     for (size_t i = 0; i < kept && sections & ~l->sections & SEC_LOG && sp->backend->list_logs; i++) {
         struct entry e = l->entries[i];     /* which may move */
 

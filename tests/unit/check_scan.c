@@ -223,6 +223,106 @@ START_TEST(unreadable_is_selected_by_nobody)
 }
 END_TEST
 
+/* --- messages of two files, with ids of all lengths --- */
+
+enum { PAIRS = 400, PART_H = 0, PART_D = 1 };
+
+/* Some are longer than what is compared first, some begin like others. */
+static int pair_id(unsigned i, char id[64])
+{
+    unsigned k = i * 271 % PAIRS;
+
+    if (k % 4 == 0)
+        return snprintf(id, 64, "a-long-beginning-that-all-of-them-share-%u", k);
+    return snprintf(id, 64, "%.*s%u", (int)(k % 4), "xyz", k / 4);
+}
+
+static int pair_list(struct spool *sp, unsigned sections, struct lq_error *err)
+{
+    size_t dir;
+
+    (void)sections;
+    (void)err;
+    if (spool_add_dir(sp, "", "pairs", 0, &dir) != FILE_OK)
+        return LQ_EIO;
+    for (unsigned i = 0; i < 2 * PAIRS; i++) {
+        char name[80];
+        int n = pair_id(i % PAIRS, name);
+
+        strcat(name, i < PAIRS ? "-D" : "-H");
+        if (!listing_add(sp, dir, name, 0, (size_t)n, i < PAIRS ? PART_D : PART_H))
+            return LQ_ENOMEM;
+    }
+    return LQ_OK;
+}
+
+/* The key, -H, first: not the order of names. */
+static size_t pair_group(struct spool *sp, struct entry *e, size_t n, uint32_t *counts)
+{
+    (void)sp;
+    if (n == 2 && e[0].role == PART_D) {
+        struct entry d = e[0];
+
+        e[0] = e[1];
+        e[1] = d;
+    }
+    counts[0] = (uint32_t)n;
+    return 1;
+}
+
+static const struct lq_backend pairs = { .name = "pairs", .usual_dirs = nowhere, .detect = air_detect, .list = pair_list, .group = pair_group };
+
+static int by_id(const struct entry *a, const struct entry *b)
+{
+    int d = memcmp(a->id, b->id, a->id_len < b->id_len ? a->id_len : b->id_len);
+
+    return d ? d : (int)a->id_len - (int)b->id_len;
+}
+
+static void check_pairs(const struct spool *sp, size_t count)
+{
+    ck_assert_uint_eq(listing_count(sp), count);
+    for (size_t i = 0; i < count; i++) {
+        const struct ref *ref = listing_ref(sp, i);
+
+        ck_assert_uint_eq(ref->count, 2);
+        ck_assert(!ref->twin);
+        ck_assert_uint_eq(ref->entries[0].role, PART_H);
+        ck_assert_uint_eq(ref->entries[1].role, PART_D);
+        ck_assert_int_eq(by_id(&ref->entries[0], &ref->entries[1]), 0);
+        ck_assert(i == 0 || by_id(&listing_ref(sp, i - 1)->entries[0], &ref->entries[0]) < 0);
+    }
+}
+
+START_TEST(lists_by_id_and_finds_ids)
+{
+    struct lq_queue q = queue_of_air();
+    struct lq_filter *few;
+    struct lq_error err;
+    struct spool sp;
+
+    q.backend = &pairs;
+    ck_assert_int_eq(listing_begin(&sp, &q, SEC_NAME, NULL, &err), LQ_OK);
+    check_pairs(&sp, PAIRS);
+    ck_assert_int_eq(lq_filter_new(&few, &err), LQ_OK);
+    for (unsigned i = 0; i < 12; i++) {
+        char id[64];
+
+        pair_id(i * 31, id);
+        ck_assert_int_eq(lq_filter_add(few, LQ_SEL_ID, id, &err), LQ_OK);
+    }
+    ck_assert_int_eq(lq_filter_add(few, LQ_SEL_ID, "nobody", &err), LQ_OK);
+    ck_assert_int_eq(listing_narrow(&sp, SEC_NAME, few, &err), LQ_OK);
+    check_pairs(&sp, 12);
+    /* Of so few names each is asked about. */
+    ck_assert_int_eq(listing_narrow(&sp, SEC_NAME, few, &err), LQ_OK);
+    check_pairs(&sp, 12);
+    listing_end(&sp);
+    lq_filter_free(few);
+    close(q.fd);
+}
+END_TEST
+
 /* A second look gives what a new scan with these options would have given. */
 START_TEST(again_is_as_anew)
 {
@@ -352,6 +452,7 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, same_order_for_any_threads, 0, 4);
     tcase_add_test(t, looks_again_once);
+    tcase_add_test(t, lists_by_id_and_finds_ids);
     tcase_add_loop_test(t, ends_early_without_hanging, 0, 4);
     tcase_add_test(t, unreadable_is_selected_by_nobody);
     tcase_add_loop_test(t, again_is_as_anew, 0, 4);
