@@ -5,6 +5,7 @@
 #ifndef BYTES_H
 #define BYTES_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -63,6 +64,25 @@ static inline struct bytes bytes_trim(struct bytes a)
     while (a.n > 0 && (a.p[a.n - 1] == ' ' || a.p[a.n - 1] == '\t'))
         a.n--;
     return a;
+}
+
+/* The view from its first byte on that is neither blank nor tab. Numbers are padded to 15 digits: eight blanks at a time. */
+static inline struct bytes bytes_skip_blanks(struct bytes a)
+{
+    size_t i = 0;
+    uint64_t eight;
+
+    for (; a.n - i >= sizeof(eight); i += sizeof(eight)) {
+        memcpy(&eight, a.p + i, sizeof(eight));
+        eight = le64toh(eight) ^ UINT64_C(0x2020202020202020);
+        if (eight != 0) {
+            i += (size_t)__builtin_ctzll(eight) / 8;
+            break;
+        }
+    }
+    while (i < a.n && (a.p[i] == ' ' || a.p[i] == '\t'))
+        i++;
+    return bytes_skip(a, i);
 }
 
 /* Position of c, or a.n. */

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "addr.h"
+#include "header.h"
 
 enum {
     FILE_MAX = 64 << 20,        /* a -H is at most header_maxsize (1 MiB) and its envelope; more is not read */
@@ -297,12 +298,23 @@ static void take_host(struct exim_parse *p, struct bytes value)
         record_set_number(p->rec, LQ_CLIENT_PORT, number);
 }
 
+static bool wants(const struct exim_parse *p, enum lq_field f)
+{
+    return p->want & LQ_FIELD_BIT(f);
+}
+
+static void set_wanted(struct exim_parse *p, enum lq_field f, struct bytes value)
+{
+    if (wants(p, f))
+        record_set_text(p->rec, f, value.p, value.n);
+}
+
 static void take_host_name(struct exim_parse *p, struct bytes value)
 {
     if (value.n == 0 || bytes_ieq(value, BYTES("unknown")))
         return;
     p->seen |= SEEN_NAME;
-    record_set_text(p->rec, LQ_CLIENT_NAME, value.p, value.n);
+    set_wanted(p, LQ_CLIENT_NAME, value);
 }
 
 static void keep(struct exim_parse *p, struct lq_str *where, struct bytes value)
@@ -367,46 +379,67 @@ static bool read_old_acl(struct exim_parse *p, struct bytes value)
 /* What to do with a variable; those not listed tell us nothing. */
 struct variable {
     const char *name;
-    size_t len;
     enum { TEXT, FLAG, SEEN, TAKE, DATA } kind;
     unsigned what;                                              /* field, flag or SEEN bit */
     void (*take)(struct exim_parse *p, struct bytes value);     /* TAKE */
     bool (*read)(struct exim_parse *p, struct bytes value);     /* DATA; false: cannot go on */
 };
 
-#define NAME(text) .name = text, .len = sizeof(text) - 1
+enum variable_number {
+    V_ACLC, V_ACLM, V_ACL, V_HELO_NAME, V_HOST_ADDRESS, V_HOST_NAME, V_HOST_AUTH, V_HOST_AUTH_PUBNAME, V_AUTH_ID,
+    V_RECEIVED_PROTOCOL, V_RECEIVED_TIME_USEC, V_FROZEN, V_DELIVER_FIRSTTIME, V_LOCALERROR, V_HOST_LOOKUP_FAILED,
+    V_HOST_LOOKUP_DEFERRED, V_SMTPUTF8, V_SPOOL_FILE_WIREFORMAT, V_TLS_CIPHER, V_TLS_VER
+};
 
 static const struct variable variables[] = {
-    { NAME("aclc"), .kind = DATA, .read = read_acl },
-    { NAME("aclm"), .kind = DATA, .read = read_acl },
-    { NAME("acl"), .kind = DATA, .read = read_old_acl },
-    { NAME("helo_name"), TEXT, LQ_HELO_NAME },
-    { NAME("host_address"), .kind = TAKE, .take = take_host },
-    { NAME("host_name"), .kind = TAKE, .take = take_host_name },
-    { NAME("host_auth"), .kind = TAKE, .take = take_auth },
-    { NAME("host_auth_pubname"), .kind = TAKE, .take = take_mechanism },
-    { NAME("auth_id"), .kind = TAKE, .take = take_account },
-    { NAME("received_protocol"), TEXT, LQ_PROTOCOL_NAME },
-    { NAME("received_time_usec"), .kind = TAKE, .take = take_usec },
-    { NAME("frozen"), .kind = TAKE, .take = take_frozen },
-    { NAME("deliver_firsttime"), SEEN, SEEN_FIRST },
-    { NAME("localerror"), SEEN, SEEN_OWN },
-    { NAME("host_lookup_failed"), SEEN, SEEN_LOOKUP_BAD },
-    { NAME("host_lookup_deferred"), SEEN, SEEN_LOOKUP_BAD },
-    { NAME("smtputf8"), FLAG, FLAG_SMTPUTF8 },
-    { NAME("spool_file_wireformat"), FLAG, FLAG_WIREFORMAT },
-    { NAME("tls_cipher"), FLAG, FLAG_TLS },
-    { NAME("tls_ver"), FLAG, FLAG_TLS },
+    [V_ACLC] = { "aclc", .kind = DATA, .read = read_acl },
+    [V_ACLM] = { "aclm", .kind = DATA, .read = read_acl },
+    [V_ACL] = { "acl", .kind = DATA, .read = read_old_acl },
+    [V_HELO_NAME] = { "helo_name", TEXT, LQ_HELO_NAME },
+    [V_HOST_ADDRESS] = { "host_address", .kind = TAKE, .take = take_host },
+    [V_HOST_NAME] = { "host_name", .kind = TAKE, .take = take_host_name },
+    [V_HOST_AUTH] = { "host_auth", .kind = TAKE, .take = take_auth },
+    [V_HOST_AUTH_PUBNAME] = { "host_auth_pubname", .kind = TAKE, .take = take_mechanism },
+    [V_AUTH_ID] = { "auth_id", .kind = TAKE, .take = take_account },
+    [V_RECEIVED_PROTOCOL] = { "received_protocol", TEXT, LQ_PROTOCOL_NAME },
+    [V_RECEIVED_TIME_USEC] = { "received_time_usec", .kind = TAKE, .take = take_usec },
+    [V_FROZEN] = { "frozen", .kind = TAKE, .take = take_frozen },
+    [V_DELIVER_FIRSTTIME] = { "deliver_firsttime", SEEN, SEEN_FIRST },
+    [V_LOCALERROR] = { "localerror", SEEN, SEEN_OWN },
+    [V_HOST_LOOKUP_FAILED] = { "host_lookup_failed", SEEN, SEEN_LOOKUP_BAD },
+    [V_HOST_LOOKUP_DEFERRED] = { "host_lookup_deferred", SEEN, SEEN_LOOKUP_BAD },
+    [V_SMTPUTF8] = { "smtputf8", FLAG, FLAG_SMTPUTF8 },
+    [V_SPOOL_FILE_WIREFORMAT] = { "spool_file_wireformat", FLAG, FLAG_WIREFORMAT },
+    [V_TLS_CIPHER] = { "tls_cipher", FLAG, FLAG_TLS },
+    [V_TLS_VER] = { "tls_ver", FLAG, FLAG_TLS },
+};
+
+/* Which of them have a name of so many bytes: half of a message's variables are none of these. */
+static const uint32_t variables_of_length[] = {
+    [3] = 1 << V_ACL,
+    [4] = 1 << V_ACLC | 1 << V_ACLM,
+    [6] = 1 << V_FROZEN,
+    [7] = 1 << V_AUTH_ID | 1 << V_TLS_VER,
+    [8] = 1 << V_SMTPUTF8,
+    [9] = 1 << V_HELO_NAME | 1 << V_HOST_NAME | 1 << V_HOST_AUTH,
+    [10] = 1 << V_LOCALERROR | 1 << V_TLS_CIPHER,
+    [12] = 1 << V_HOST_ADDRESS,
+    [17] = 1 << V_HOST_AUTH_PUBNAME | 1 << V_RECEIVED_PROTOCOL | 1 << V_DELIVER_FIRSTTIME,
+    [18] = 1 << V_RECEIVED_TIME_USEC | 1 << V_HOST_LOOKUP_FAILED,
+    [20] = 1 << V_HOST_LOOKUP_DEFERRED,
+    [21] = 1 << V_SPOOL_FILE_WIREFORMAT,
 };
 
 static const struct variable *find_variable(struct bytes name)
 {
-    if (name.n == 0)
+    if (name.n >= sizeof(variables_of_length) / sizeof(*variables_of_length))
         return NULL;
-    for (size_t i = 0; i < sizeof(variables) / sizeof(*variables); i++)
-        if (variables[i].len == name.n && *variables[i].name == (char)*name.p &&
-            memcmp(variables[i].name, name.p, name.n) == 0)
-            return &variables[i];
+    for (uint32_t left = variables_of_length[name.n]; left; left &= left - 1) {
+        const struct variable *v = &variables[__builtin_ctz(left)];
+
+        if (memcmp(v->name, name.p, name.n) == 0)
+            return v;
+    }
     return NULL;
 }
 
@@ -447,7 +480,7 @@ static bool read_variable(struct exim_parse *p, struct bytes line)
     if (v && v->kind == DATA)
         return v->read(p, value);
     if (v && v->kind == TEXT)
-        record_set_text(p->rec, (enum lq_field)v->what, value.p, value.n);
+        set_wanted(p, (enum lq_field)v->what, value);
     else if (v && v->kind == FLAG)
         record_flag(p->rec, (enum flag)v->what);
     else if (v && v->kind == SEEN)
@@ -714,9 +747,31 @@ enum exim_item exim_header_item(struct source *src, uint64_t *off, uint64_t *liv
     return emit_text(src, off, n, dead ? NULL : emit, ctx);
 }
 
-static int add_header(void *headers, const void *p, size_t n)
+/* An item on its way into the header block. */
+struct item {
+    struct exim_parse *p;
+    bool begun, dropped;
+};
+
+/* Whether text ends here and is one field, not several: an item of several is kept whole. */
+static bool is_one_field(struct bytes text)
 {
-    buf_add(headers, p, n);
+    for (size_t lf; (lf = bytes_find(text, '\n')) < text.n; text = bytes_skip(text, lf + 1))
+        if (lf + 1 < text.n && text.p[lf + 1] != ' ' && text.p[lf + 1] != '\t')
+            return false;
+    return text.n == 0;
+}
+
+static int add_piece(void *ctx, const void *p, size_t n)
+{
+    struct item *item = ctx;
+    struct bytes text = { p, n };
+
+    if (!item->begun)
+        item->dropped = !header_keeps(text, item->p->want) && is_one_field(text);
+    item->begun = true;
+    if (!item->dropped)
+        buf_add(item->p->headers, p, n);
     return 0;
 }
 
@@ -724,11 +779,12 @@ static void read_headers(struct exim_parse *p)
 {
     p->items_at = p->off;
     for (;;) {
+        struct item item = { .p = p };
         uint64_t live;
         enum exim_item result;
 
         p->at = p->off;
-        result = exim_header_item(p->src, &p->off, &live, add_header, p->headers);
+        result = exim_header_item(p->src, &p->off, &live, add_piece, &item);
         p->live += live;
         if (result == EXIM_ITEM_NUL)
             refuse(p, p->at, "NUL in a header field");

@@ -109,12 +109,31 @@ static const uint64_t wanted_mask =
     LQ_FIELD_BIT(LQ_SUBJECT) | LQ_FIELD_BIT(LQ_FROM) | LQ_FIELD_BIT(LQ_TO) | LQ_FIELD_BIT(LQ_MESSAGE_ID) |
     LQ_FIELD_BIT(LQ_DATE) | LQ_FIELD_BIT(LQ_RECEIVED);
 
+/* Problems may be anywhere, other facts are taken from Received lines, and the body's size is that of the whole message. */
+static const uint64_t whole_mask =
+    LQ_FIELD_BIT(LQ_RECEIVED) | LQ_FIELD_BIT(LQ_PROBLEMS) | LQ_FIELD_BIT(LQ_DATA_SIZE) | LQ_FIELD_BIT(LQ_FLAGS) |
+    LQ_FIELD_BIT(LQ_PROTOCOL_NAME) | LQ_FIELD_BIT(LQ_LOCAL_UID);
+
 static const struct wanted *find_wanted(struct bytes name, uint64_t want)
 {
-    for (size_t i = 0; i < sizeof(wanted_fields) / sizeof(*wanted_fields); i++)
-        if (want & LQ_FIELD_BIT(wanted_fields[i].field) && bytes_ieq(name, wanted_fields[i].name))
-            return &wanted_fields[i];
+    /* The table is in the order of the fields. */
+    for (unsigned left = (unsigned)((want & wanted_mask) >> LQ_SUBJECT); left; left &= left - 1) {
+        const struct wanted *w = &wanted_fields[__builtin_ctz(left)];
+
+        if (bytes_ieq(name, w->name))
+            return w;
+    }
     return NULL;
+}
+
+bool header_keeps(struct bytes line, uint64_t want)
+{
+    size_t colon;
+
+    if (want == 0 || want & whole_mask)
+        return true;
+    colon = bytes_find(line, ':');
+    return colon == line.n || find_wanted(bytes_trim(bytes_from(line.p, colon)), want);
 }
 
 /* Two buffers for one block of fields; most blocks need neither. */

@@ -69,6 +69,11 @@ bool header_date(struct bytes text, int64_t *out);
 
 /* Set one of the texts below from a field's stored bytes, as header_fields() does. */
 void header_text(struct lq_record *r, enum lq_field f, struct bytes value);
+/*
+ * Whether anybody will look at the field that this line begins, or at all of them: who asks for subjects alone saves copying the
+ * others. True where that cannot be told yet.
+ */
+bool header_keeps(struct bytes line, uint64_t want);
 /* Set subject, from, to, message_id, date and the received hops of the record, those in want, from its header block. */
 void header_fields(struct lq_record *r, struct bytes block, uint64_t want);
 

@@ -111,6 +111,8 @@ struct postfix_file postfix_file(struct reading *rd, const struct stat *st, enum
 void postfix_fields(struct postfix_file *f);
 /* Header fields must be read for these. */
 extern const uint64_t postfix_header_mask;
+/* What a recipient's address was before is read for these. */
+extern const uint64_t postfix_original_mask;
 
 /* A problem sentence about this queue file; its path and a colon come before it. */
 void postfix_problem(struct postfix_file *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -22,6 +22,8 @@ static const uint64_t client_mask =
     LQ_FIELD_BIT(LQ_HELO_NAME) | LQ_FIELD_BIT(LQ_PROTOCOL_NAME) | LQ_FIELD_BIT(LQ_AUTH_USER) |
     LQ_FIELD_BIT(LQ_AUTH_METHOD) | LQ_FIELD_BIT(LQ_LOCAL_UID) | LQ_FIELD_BIT(LQ_FLAGS) | LQ_FIELD_BIT(LQ_PROBLEMS);
 
+const uint64_t postfix_original_mask = LQ_FIELD_BIT(LQ_RECIPIENTS) | LQ_FIELD_BIT(LQ_RECIPIENTS_DONE);
+
 /* What somebody who asks for clients and accounts alone looks at; all of them where flags, problems or other fields are asked for. */
 static unsigned attrs_wanted(uint64_t want)
 {
@@ -29,7 +31,8 @@ static unsigned attrs_wanted(uint64_t want)
 
     if (want & client_mask & ~few)
         return (1u << ATTRS) - 1;
-    return 1u << LOG_ADDRESS | 1u << PEER_ADDRESS | 1u << SASL_USER | 1u << CREATE_TIME | 1u << DSN_ORIG_RCPT;
+    return 1u << LOG_ADDRESS | 1u << PEER_ADDRESS | 1u << SASL_USER | 1u << CREATE_TIME |
+           (want & postfix_original_mask ? 1u << DSN_ORIG_RCPT : 0);
 }
 
 /* State and problems belong here: a message is as corrupt when only they are asked for. */

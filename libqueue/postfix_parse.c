@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "addr.h"
+#include "header.h"
 #include "postfix.h"
 #include "postfix_walk.h"
 
@@ -59,6 +60,18 @@ static const struct attr_info {
 };
 
 _Static_assert(sizeof(attrs) / sizeof(attrs[0]) == ATTRS, "one row each");
+
+/* Which of them have a name of so many bytes: each message has twenty attributes, most of them none of these. */
+static const uint16_t attrs_of_length[] = {
+    [9] = 1 << PEER_HELO,
+    [11] = 1 << PEER_PORT | 1 << PEER_NAME | 1 << SASL_METHOD | 1 << CREATE_TIME,
+    [13] = 1 << LOG_HELO | 1 << PEER_PROTOCOL | 1 << SASL_USER | 1 << DSN_ORIG_RCPT,
+    [14] = 1 << PEER_ADDRESS,
+    [15] = 1 << LOG_PORT | 1 << LOG_NAME,
+    [17] = 1 << LOG_PROTOCOL,
+    [18] = 1 << LOG_ADDRESS,
+    [19] = 1 << REVERSE_NAME,
+};
 
 /* --- the parser's state --- */
 
@@ -113,7 +126,7 @@ static bool stop(struct parse *p, enum step step, const struct item *it)
 }
 
 /* The next record of the stream, if it may stand here. */
-static bool next(struct parse *p, struct item *it)
+static inline bool next(struct parse *p, struct item *it)
 {
     enum step step = postfix_walk_next(&p->walk, it);
 
@@ -182,12 +195,9 @@ static struct bytes quoted(struct parse *p, struct bytes internal)
 
 static bool take_signed(struct bytes *text, int64_t *out)
 {
-    const unsigned char *p = text->p, *end = p + text->n;
     bool minus;
 
-    while (p < end && (*p == ' ' || *p == '\t'))
-        p++;
-    *text = bytes_from(p, (size_t)(end - p));
+    *text = bytes_skip_blanks(*text);
     minus = text->n > 0 && text->p[0] == '-';
     if (minus)
         *text = bytes_skip(*text, 1);
@@ -267,12 +277,12 @@ static void read_time(struct parse *p, const struct item *it)
 
 /* --- attributes --- */
 
-/* What is said about the next recipient, before it. */
+/* What is said about the next recipient, before it: what its address was. */
 static void note(struct parse *p, struct note *n, struct bytes text)
 {
     struct buf *b = &p->rd->tmp;
 
-    if (n->known)
+    if (n->known || !(p->rd->want & postfix_original_mask))
         return;
     if (!p->orig.known && !p->orcpt.known)
         buf_reset(b, RECORD_TEXT_MAX);
@@ -310,7 +320,9 @@ static void read_attr(struct parse *p, const struct item *it)
         record_broken(p->rec, SEC_CONTROL);
         return;
     }
-    for (unsigned left = p->file->attrs_wanted; left; left &= left - 1) {
+    if (name.n >= sizeof(attrs_of_length) / sizeof(attrs_of_length[0]))
+        return;
+    for (unsigned left = p->file->attrs_wanted & attrs_of_length[name.n]; left; left &= left - 1) {
         int i = __builtin_ctz(left);
 
         if (!bytes_eq(name, attrs[i].name))
@@ -419,9 +431,14 @@ enum line {
     LINE_TEXT               /* not header: the body begins here */
 };
 
+static bool is_blank(unsigned char c)
+{
+    return c == ' ' || c == '\t';
+}
+
 static enum line line_step(enum line line, unsigned char c, bool continues)
 {
-    bool blank = c == ' ' || c == '\t';
+    bool blank = is_blank(c);
 
     if (line == LINE_START && blank)
         return continues ? LINE_FIELD : LINE_TEXT;
@@ -462,11 +479,14 @@ static enum header_end read_header(struct parse *p)
     struct buf *out = &p->rd->headers;
     size_t begin = out->n, field_count = 0;
     enum line line = LINE_START;
+    bool kept = true;           /* the field in hand: others have no reader */
     struct item it;
 
     while (next(p, &it)) {
         if (it.type == 'w')
             continue;
+        if (line == LINE_START && it.data.n > 0 && !is_blank(it.data.p[0]))
+            kept = header_keeps(it.data, p->rd->want);
         if (it.type != 'X')
             line = line_look(line, it.data, field_count > 0);
         /* A field whose line is not ended (L) at the end of the text gets its line end, as in delivery. */
@@ -474,16 +494,17 @@ static enum header_end read_header(struct parse *p)
             out->n = begin;
             return it.type == 'X' ? HEADER_X : HEADER_BODY;
         }
-        if (it.type != 'X') {
+        if (it.type != 'X' && kept) {
             buf_add(out, it.data.p, it.data.n);
-            if (!postfix_walk_rest(&p->walk, &it, add_piece, out)) {
+            if (it.len > it.data.n && !postfix_walk_rest(&p->walk, &it, add_piece, out)) {
                 stop(p, STEP_CUT, &it);
                 return HEADER_BROKEN;
             }
         }
         if (it.type == 'L')
             continue;
-        buf_add_char(out, '\n');
+        if (kept)
+            buf_add_char(out, '\n');
         if (it.type == 'X')
             return HEADER_X;
         begin = out->n;
@@ -564,8 +585,6 @@ static void check_length(struct parse *p, const struct item *it)
 {
     char type[8];
 
-    if (it->len <= it->data.n)
-        return;
     postfix_problem(p->file, "record %s at offset %" PRIu64 " is %" PRIu64 " bytes long, only %zu were read",
                     type_text(it->type, type), it->at, it->len, it->data.n);
 }
@@ -601,7 +620,8 @@ static bool use_record(struct parse *p, const struct item *it)
 {
     struct bytes text;
 
-    check_length(p, it);
+    if (it->len > it->data.n)
+        check_length(p, it);
     switch (it->type) {
     case 'C':
         read_sizes(p, it);

@@ -55,24 +55,6 @@ static enum step read_head(struct walk *w, struct item *it)
     return STEP_ITEM;
 }
 
-/* Nearly every record: its length is one byte, and all of it is in view. */
-static bool take_short(struct walk *w, struct item *it)
-{
-    const struct source *s = w->src;
-    uint64_t at = w->at - s->off;
-    const unsigned char *p;
-
-    if (w->at < s->off || at >= s->n || s->n - at < 2)
-        return false;
-    p = s->at + at;
-    if (p[1] & 0x80 || s->n - at - 2 < p[1])
-        return false;
-    *it = (struct item){ .type = p[0], .at = w->at, .data_at = w->at + 2, .len = p[1], .data = { p + 2, p[1] } };
-    w->at += 2 + it->len;
-    w->consumed += 2 + it->len;
-    return true;
-}
-
 static __attribute__((noinline)) enum step take_long(struct walk *w, struct item *it, bool with_data)
 {
     enum step step = read_head(w, it);
@@ -95,7 +77,7 @@ static __attribute__((noinline)) enum step take_long(struct walk *w, struct item
 
 enum step postfix_walk_item(struct walk *w, struct item *it, bool with_data)
 {
-    if (!take_short(w, it))
+    if (!postfix_walk_short(w, it))
         return take_long(w, it, with_data);
     return w->consumed > w->src->size ? STEP_LOOP : STEP_ITEM;
 }
@@ -107,11 +89,9 @@ enum step postfix_walk_item(struct walk *w, struct item *it, bool with_data)
  */
 static enum step follow(struct walk *w, const struct item *it)
 {
-    struct bytes text = it->data;
+    struct bytes text = bytes_skip_blanks(it->data);
     int64_t to;
 
-    while (text.n > 0 && text.p[0] == ' ')
-        text = bytes_skip(text, 1);
     if (!bytes_take_number(&text, &to) || text.n > 0)
         return STEP_POINTER;
     if (to == 0)
@@ -130,7 +110,7 @@ static enum step follow(struct walk *w, const struct item *it)
     return STEP_ITEM;
 }
 
-enum step postfix_walk_next(struct walk *w, struct item *it)
+enum step postfix_walk_on(struct walk *w, struct item *it)
 {
     for (;;) {
         enum step step = postfix_walk_item(w, it, true);

@@ -96,6 +96,12 @@ enum line_end source_line(struct source *s, uint64_t *off, struct bytes *line)
     size_t got;
     const unsigned char *p = source_at(s, *off, 1, &got), *lf;
 
+    /* Nearly always. */
+    if (p && (lf = memchr(p, '\n', got < SOURCE_VIEW_MAX ? got : SOURCE_VIEW_MAX)) != NULL) {
+        *line = bytes_from(p, (size_t)(lf - p));
+        *off += line->n + 1;
+        return LINE_WHOLE;
+    }
     line->p = (const unsigned char *)"";
     line->n = 0;
     if (!p)

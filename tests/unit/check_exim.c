@@ -15,6 +15,7 @@
 #include "engine.h"
 #include "exim.h"
 #include "file.h"
+#include "header.h"
 
 static const char local_header[] =
     "1xUroU-0003xZ-2Y-H\n"
@@ -267,13 +268,13 @@ static void with_source(struct parsed *o, struct text text, size_t window, void 
         close(fd);
 }
 
-static void parse_all(struct parsed *o, const struct input *in)
+static void parse_with(struct parsed *o, const struct input *in, uint64_t want)
 {
     memset(o, 0, sizeof(*o));
     record_reset(&o->rec);
     o->headers.limit = RECORD_HEADERS_MAX;
     o->p = (struct exim_parse){
-        .rec = &o->rec, .src = &o->src, .dir = "input", .id = bytes_from(in->id, strlen(in->id)), .want = LQ_FIELDS_ALL,
+        .rec = &o->rec, .src = &o->src, .dir = "input", .id = bytes_from(in->id, strlen(in->id)), .want = want,
         .headers = &o->headers, .names = &o->names, .nodes = &o->nodes,
     };
     if (in->has_journal) {
@@ -287,6 +288,12 @@ static void parse_all(struct parsed *o, const struct input *in)
         o->p.name = "log";
         with_source(o, in->log, in->window, exim_parse_log);
     }
+    header_fields(&o->rec, bytes_from(o->headers.p, o->headers.n), want);
+}
+
+static void parse_all(struct parsed *o, const struct input *in)
+{
+    parse_with(o, in, LQ_FIELDS_ALL);
 }
 
 static void parsed_done(struct parsed *o)
@@ -470,6 +477,35 @@ START_TEST(sample)
                         .has_journal = samples[_i].journal.p };
 
     check_parse(in, samples[_i].expected);
+}
+END_TEST
+
+/* A header field asked for alone is what it is among all others, and no more is copied; an item of several fields is kept whole. */
+START_TEST(header_asked_alone)
+{
+    static const char items[] =
+        "1xUroU-0003xZ-2Y-H\nalice 1001 1001\n<alice@example.com>\n1795293358 0\n-local\nXX\n1\nbob@example.net\n\n"
+        "029P Received: from a\n\tSubject: x\n" "026  X-Other: one\nSubject: two\n" "020  Subject : three\n \tx\n"
+        "008* To: old\n" "008  To: new\n" "015  Reply-To: date\n" "007  from:f\n";
+    struct text headers[] = { TEXT(items), TEXT(local_header) };
+
+    for (size_t i = 0; i < 2 * WINDOWS; i++) {
+        struct input in = { .id = "1xUroU-0003xZ-2Y", .header = headers[i % 2], .window = windows[i / 2] };
+        struct parsed all, alone;
+
+        parse_with(&all, &in, LQ_FIELDS_ALL);
+        for (enum lq_field f = LQ_SUBJECT; f < LQ_RECEIVED; f++) {
+            parse_with(&alone, &in, LQ_FIELD_BIT(f));
+            ck_assert_uint_eq(record_is_set(&alone.rec, f), record_is_set(&all.rec, f));
+            if (record_is_set(&all.rec, f))
+                ck_assert_str_eq(alone.rec.value[f].text.p, all.rec.value[f].text.p);
+            if (!in.window)     /* where a name is cut in two, it is kept */
+                ck_assert_uint_lt(alone.headers.n, all.headers.n);
+            ck_assert_uint_eq(alone.p.live, all.p.live);
+            parsed_done(&alone);
+        }
+        parsed_done(&all);
+    }
 }
 END_TEST
 
@@ -1472,6 +1508,7 @@ int main(void)
     LOOP(files, done_or_not, done_rows);
     LOOP(files, message_log, logs);
     LOOP(files, long_line, long_lines);
+    tcase_add_test(files, header_asked_alone);
     tcase_add_test(files, end_of_a_long_name);
     tcase_add_test(files, unreadable);
     tcase_add_test(files, cut_anywhere);

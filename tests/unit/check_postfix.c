@@ -701,6 +701,69 @@ START_TEST(files_in_small_windows)
 }
 END_TEST
 
+/* --- a field asked for alone is what it is among all others --- */
+
+static const char *const pieces[] = {
+    "C6\n" TIME "S a@b.example\nR c@d.example\nM\n"
+    "L X-Long: aa\nL Subject: no\nN bb\nL  more\nN  of it\nN \tand more\n"
+    "L Sub\nL ject\nL : one\nN two\nL  three\nN four\nN \tfive\n"
+    "N Reply-To: x\nN  Subject: of no field\nN To : t\nN from:f\nN SUBJECT: second\nL Message-ID: <m@i>\nN\nN\nN Date: body\nX\nE\n",
+    "C6\n" TIME "S a@b.example\nR c@d.example\nM\nL\nN X-Empty: piece first\nL\nN  Subject: no\np @more\n=junk\n@more\nN Date: d\nL To: cut\nX\nE\n",
+    "C6\n" TIME "S a@b.example\nR c@d.example\nM\nN Subject: s\nN X-Other: o\nZ\nX\nE\n",
+    "C6\n" TIME "S a@b.example\nR c@d.example\nM\nN X-Other: o\nN no field\nN Subject: s\nX\nE\n",
+};
+
+static void check_alone(const char *script, const struct place *at, size_t window)
+{
+    struct buf file = script_make(script);
+    struct parsed all, alone;
+
+    begin(&all, at, 0, LQ_FIELDS_ALL);
+    parse_file(&all, at, &file, window);
+    for (enum lq_field f = LQ_ARRIVAL_TIME; f < LQ_RECEIVED; f++) {
+        uint64_t want = LQ_FIELD_BIT(f) | F(STATE);
+        char *among;
+
+        if (f == LQ_DATA_SIZE)
+            continue;
+        among = strdup(shown(&all, want));
+        begin(&alone, at, 0, want);
+        parse_file(&alone, at, &file, window);
+        ck_assert_msg(strcmp(shown(&alone, want), among) == 0, "%s, window %zu:\n got %s\nwant %s", script, window, shown(&alone, want), among);
+        end(&alone);
+        free(among);
+    }
+    end(&all);
+    buf_done(&file);
+}
+
+START_TEST(asked_alone)
+{
+    static const size_t windows[] = { 0, 1, 7, 64, 4096 };
+
+    for (size_t w = 0; w < sizeof(windows) / sizeof(*windows); w++) {
+        for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+            check_alone(rows[i].script, &rows[i].at, windows[w]);
+        for (size_t i = 0; i < sizeof(pieces) / sizeof(*pieces); i++)
+            check_alone(pieces[i], &(struct place)DEFERRED, windows[w]);
+    }
+}
+END_TEST
+
+START_TEST(subject_in_pieces)
+{
+    struct buf file = script_make(pieces[0]);
+    struct parsed t;
+
+    begin(&t, &(struct place)DEFERRED, 0, F(SUBJECT));
+    parse_file(&t, &(struct place)DEFERRED, &file, 0);
+    ck_assert_str_eq(shown(&t, F(SUBJECT)), "\"subject\":\"onetwo threefour\\tfive\"");
+    ck_assert_uint_eq(t.rd.headers.n, strlen("Subject: onetwo\n threefour\n\tfive\nSUBJECT: second\n"));
+    end(&t);
+    buf_done(&file);
+}
+END_TEST
+
 /* --- delivery logs --- */
 
 #define LOG_FILE "C6\n" TIME "A create_time=1136214245\nS a@b.example\nR lee@example.net\nR odd user@example.net\nD done@x.example\nR mo@example.net\nM\nN\nX\nE\n"
@@ -1447,9 +1510,9 @@ START_TEST(seen_twice)
     sp.dirs = places;
     places[PF_INCOMING].fd = openat(root_fd, "incoming", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     places[PF_ACTIVE].fd = openat(root_fd, "active", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    e[0] = (struct entry){ "A0000001", "A0000001", PF_INCOMING, 8, PF_INCOMING };
-    e[1] = (struct entry){ "A0000001", "A0000001", PF_DEFER, 8, PF_DEFER };
-    e[2] = (struct entry){ "A0000001", "A0000001", PF_ACTIVE, 8, PF_ACTIVE };
+    e[0] = (struct entry){ .name = "A0000001", .id = "A0000001", .dir = PF_INCOMING, .id_len = 8, .role = PF_INCOMING };
+    e[1] = (struct entry){ .name = "A0000001", .id = "A0000001", .dir = PF_DEFER, .id_len = 8, .role = PF_DEFER };
+    e[2] = (struct entry){ .name = "A0000001", .id = "A0000001", .dir = PF_ACTIVE, .id_len = 8, .role = PF_ACTIVE };
     ck_assert_uint_eq(postfix_backend.group(&sp, e, 3, counts), 1);
     ck_assert_uint_eq(counts[0], 2);
     ck_assert_uint_eq(e[0].role, PF_ACTIVE);
@@ -1608,6 +1671,8 @@ int main(void)
     tcase_set_timeout(log_case, 120);
     LOOP(file_case, files, rows);
     LOOP(file_case, files_in_small_windows, rows);
+    tcase_add_test(file_case, asked_alone);
+    tcase_add_test(file_case, subject_in_pieces);
     LOOP(file_case, cut_anywhere, whole);
     LOOP(file_case, any_byte_changed, whole);
     LOOP(file_case, rebuilt, messages);
