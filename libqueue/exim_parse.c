@@ -298,14 +298,10 @@ static void take_host(struct exim_parse *p, struct bytes value)
         record_set_number(p->rec, LQ_CLIENT_PORT, number);
 }
 
-static bool wants(const struct exim_parse *p, enum lq_field f)
-{
-    return p->want & LQ_FIELD_BIT(f);
-}
-
+/* Other fields may be made of any of them. */
 static void set_wanted(struct exim_parse *p, enum lq_field f, struct bytes value)
 {
-    if (wants(p, f))
+    if (header_all(p->want) || p->want & LQ_FIELD_BIT(f))
         record_set_text(p->rec, f, value.p, value.n);
 }
 
@@ -750,6 +746,7 @@ enum exim_item exim_header_item(struct source *src, uint64_t *off, uint64_t *liv
 /* An item on its way into the header block. */
 struct item {
     struct exim_parse *p;
+    uint64_t want;
     bool begun, dropped;
 };
 
@@ -768,7 +765,7 @@ static int add_piece(void *ctx, const void *p, size_t n)
     struct bytes text = { p, n };
 
     if (!item->begun)
-        item->dropped = !header_keeps(text, item->p->want) && is_one_field(text);
+        item->dropped = !header_keeps(text, item->want) && is_one_field(text);
     item->begun = true;
     if (!item->dropped)
         buf_add(item->p->headers, p, n);
@@ -779,7 +776,8 @@ static void read_headers(struct exim_parse *p)
 {
     p->items_at = p->off;
     for (;;) {
-        struct item item = { .p = p };
+        /* What does not fit into a record is counted, so all of it counts. */
+        struct item item = { .p = p, .want = p->src->size > RECORD_HEADERS_MAX ? 0 : p->want };
         uint64_t live;
         enum exim_item result;
 

@@ -109,10 +109,19 @@ static const uint64_t wanted_mask =
     LQ_FIELD_BIT(LQ_SUBJECT) | LQ_FIELD_BIT(LQ_FROM) | LQ_FIELD_BIT(LQ_TO) | LQ_FIELD_BIT(LQ_MESSAGE_ID) |
     LQ_FIELD_BIT(LQ_DATE) | LQ_FIELD_BIT(LQ_RECEIVED);
 
-/* Problems may be anywhere, other facts are taken from Received lines, and the body's size is that of the whole message. */
-static const uint64_t whole_mask =
-    LQ_FIELD_BIT(LQ_RECEIVED) | LQ_FIELD_BIT(LQ_PROBLEMS) | LQ_FIELD_BIT(LQ_DATA_SIZE) | LQ_FIELD_BIT(LQ_FLAGS) |
-    LQ_FIELD_BIT(LQ_PROTOCOL_NAME) | LQ_FIELD_BIT(LQ_LOCAL_UID);
+/* Who asks for these alone needs no field but those of wanted_fields; any other may be made of the rest of the header. */
+static const uint64_t few_mask =
+    LQ_FIELD_BIT(LQ_HOST) | LQ_FIELD_BIT(LQ_MTA) | LQ_FIELD_BIT(LQ_SPOOL) | LQ_FIELD_BIT(LQ_QUEUE_NAME) | LQ_FIELD_BIT(LQ_QUEUE_ID) |
+    LQ_FIELD_BIT(LQ_STATE) | LQ_FIELD_BIT(LQ_ARRIVAL_TIME) | LQ_FIELD_BIT(LQ_ARRIVAL_USEC) | LQ_FIELD_BIT(LQ_MESSAGE_SIZE) |
+    LQ_FIELD_BIT(LQ_SENDER) | LQ_FIELD_BIT(LQ_RECIPIENT) | LQ_FIELD_BIT(LQ_RECIPIENTS) | LQ_FIELD_BIT(LQ_RECIPIENTS_DONE) |
+    LQ_FIELD_BIT(LQ_CLIENT_ADDRESS) | LQ_FIELD_BIT(LQ_AUTH_USER) | LQ_FIELD_BIT(LQ_LOCAL_USER) | LQ_FIELD_BIT(LQ_REASON) |
+    LQ_FIELD_BIT(LQ_REASON_CLASS) | LQ_FIELD_BIT(LQ_SUBJECT) | LQ_FIELD_BIT(LQ_FROM) | LQ_FIELD_BIT(LQ_TO) |
+    LQ_FIELD_BIT(LQ_MESSAGE_ID) | LQ_FIELD_BIT(LQ_DATE);
+
+bool header_all(uint64_t want)
+{
+    return want == 0 || want & ~few_mask;
+}
 
 static const struct wanted *find_wanted(struct bytes name, uint64_t want)
 {
@@ -130,7 +139,7 @@ bool header_keeps(struct bytes line, uint64_t want)
 {
     size_t colon;
 
-    if (want == 0 || want & whole_mask)
+    if (header_all(want))
         return true;
     colon = bytes_find(line, ':');
     return colon == line.n || find_wanted(bytes_trim(bytes_from(line.p, colon)), want);

@@ -69,6 +69,8 @@ bool header_date(struct bytes text, int64_t *out);
 
 /* Set one of the texts below from a field's stored bytes, as header_fields() does. */
 void header_text(struct lq_record *r, enum lq_field f, struct bytes value);
+/* Whether these fields of a record need the whole header, or it was not said what is needed (0). */
+bool header_all(uint64_t want);
 /*
  * Whether anybody will look at the field that this line begins, or at all of them: who asks for subjects alone saves copying the
  * others. True where that cannot be told yet.

@@ -480,13 +480,15 @@ static enum header_end read_header(struct parse *p)
     size_t begin = out->n, field_count = 0;
     enum line line = LINE_START;
     bool kept = true;           /* the field in hand: others have no reader */
+    /* What does not fit into a record is counted, so all of it counts. */
+    uint64_t want = p->walk.src->size > RECORD_HEADERS_MAX ? 0 : p->rd->want;
     struct item it;
 
     while (next(p, &it)) {
         if (it.type == 'w')
             continue;
         if (line == LINE_START && it.data.n > 0 && !is_blank(it.data.p[0]))
-            kept = header_keeps(it.data, p->rd->want);
+            kept = header_keeps(it.data, want);
         if (it.type != 'X')
             line = line_look(line, it.data, field_count > 0);
         /* A field whose line is not ended (L) at the end of the text gets its line end, as in delivery. */
