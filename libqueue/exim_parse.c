@@ -784,6 +784,8 @@ static void read_headers(struct exim_parse *p)
         p->at = p->off;
         result = exim_header_item(p->src, &p->off, &live, add_piece, &item);
         p->live += live;
+        if (item.begun)
+            p->rec->header_followed = item.dropped;
         if (result == EXIM_ITEM_NUL)
             refuse(p, p->at, "NUL in a header field");
         else if (result == EXIM_ITEM_BAD)

@@ -138,7 +138,7 @@ enum tri content_match_header(const struct operand *o, const struct lq_record *r
         if (!bytes_ieq(h.name, wanted))
             continue;
         /* Of a block that was cut the last field may have gone on in lines that are missing: that there is one is all that is known. */
-        if (readable(&h.value, &work) && (block.n > 0 || !(r->broken & SEC_CONTROL) || o->op == OP_HAS))
+        if (readable(&h.value, &work) && (block.n > 0 || r->header_followed || !(r->broken & SEC_CONTROL) || o->op == OP_HAS))
             look(&s, h.value);
         else
             more = TRI_UNKNOWN;

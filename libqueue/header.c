@@ -213,7 +213,7 @@ void header_fields(struct lq_record *r, struct bytes block, uint64_t want)
         if (!record_is_set(r, w->field)) {
             set_text(r, w, h.value, &work);
             /* Of a block that was cut the last field may have gone on in lines that are missing. */
-            if (block.n == 0 && r->broken & SEC_CONTROL)
+            if (block.n == 0 && !r->header_followed && r->broken & SEC_CONTROL)
                 r->cut |= LQ_FIELD_BIT(w->field);
         }
     }

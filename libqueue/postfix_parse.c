@@ -496,6 +496,7 @@ static enum header_end read_header(struct parse *p)
             out->n = begin;
             return it.type == 'X' ? HEADER_X : HEADER_BODY;
         }
+        p->rec->header_followed = !kept;
         if (it.type != 'X' && kept) {
             buf_add(out, it.data.p, it.data.n);
             if (it.len > it.data.n && !postfix_walk_rest(&p->walk, &it, add_piece, out)) {

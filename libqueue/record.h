@@ -114,6 +114,7 @@ struct lq_record {
     uint64_t set;               /* LQ_FIELD_BIT of scalar fields that have a value */
     uint64_t cut;               /* of texts that are only the beginning of what is stored */
     unsigned have;              /* sections that were read, well or badly */
+    bool header_followed;       /* in its file something stands behind the last field of the header block that was read */
     unsigned broken;            /* sections of which some could not be read or understood: absent there means unknown */
     struct foreign foreign;
     union {

@@ -141,9 +141,13 @@ void sendmail_take_header(struct parse *p, struct bytes v)
         return;
     }
     name = bytes_trim(bytes_from(v.p, n));
-    if (!header_wanted(p, name) || bytes_ieq(name, BYTES("Full-Name")) ||
-        (flag_letter(p, 'b') && bytes_ieq(name, BYTES("Bcc"))))
+    if (!header_wanted(p, name)) {
+        p->rec->header_followed = true;
         return;
+    }
+    if (bytes_ieq(name, BYTES("Full-Name")) || (flag_letter(p, 'b') && bytes_ieq(name, BYTES("Bcc"))))
+        return;
+    p->rec->header_followed = false;
     add_decoded(p, v);
     buf_add_char(p->in->headers, '\n');
     prefer(p, name, conditional, start);
@@ -160,8 +164,13 @@ void sendmail_forget_headers(struct parse *p)
 
 void sendmail_set_headers(struct parse *p)
 {
+    const struct buf *all = p->in->headers;
+    bool followed = p->rec->header_followed;
+
     for (size_t i = 0; i < SINGLE_COUNT; i++)
-        if (p->prefer[i].set && wanted(p, LQ_FIELD_BIT(singles[i].field)))
-            header_fields(p->rec, bytes_from(p->in->headers->p + p->prefer[i].at, p->prefer[i].n),
-                          LQ_FIELD_BIT(singles[i].field));
+        if (p->prefer[i].set && wanted(p, LQ_FIELD_BIT(singles[i].field))) {
+            p->rec->header_followed = followed || p->prefer[i].at + p->prefer[i].n < all->n;
+            header_fields(p->rec, bytes_from(all->p + p->prefer[i].at, p->prefer[i].n), LQ_FIELD_BIT(singles[i].field));
+        }
+    p->rec->header_followed = followed;
 }
