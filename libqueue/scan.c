@@ -72,6 +72,7 @@ struct lq_scan {
     size_t next_batch;          /* for workers */
     size_t next;                /* all before were taken, as workers know */
     size_t held;                /* of all slots */
+    size_t awaited;             /* the batch that the caller sleeps for; SIZE_MAX: it does not */
     atomic_bool stop;           /* set under the mutex */
 
     /* The caller's own, without the mutex: a lock and a wake-up for every record cost as much as reading it. */
@@ -124,6 +125,14 @@ static bool get_share(struct lq_scan *s, struct slot *slot)
     return true;
 }
 
+/* The caller is woken for its next batch only, not for each that others finish meanwhile. Under the mutex. */
+static void show(struct lq_scan *s, struct batch *b, size_t ready)
+{
+    b->ready = ready;
+    if (b->number == s->awaited)
+        pthread_cond_signal(&s->filled);
+}
+
 /* A record grows: into its share, or alone, when everything before it was taken. */
 static void grown(void *ctx)
 {
@@ -133,8 +142,7 @@ static void grown(void *ctx)
 
     pthread_mutex_lock(&s->mutex);
     if (!get_share(s, slot)) {
-        w->batch->ready = w->at;
-        pthread_cond_signal(&s->filled);
+        show(s, w->batch, w->at);
         while (!s->stop && s->next < w->batch->number * BATCH + w->at)
             pthread_cond_wait(&s->taken, &s->mutex);
         slot->rec.arena.large = SIZE_MAX;
@@ -180,8 +188,7 @@ static void *work(void *ctx)
         pthread_mutex_unlock(&s->mutex);
         fill(w, b);
         pthread_mutex_lock(&s->mutex);
-        b->ready = BATCH;
-        pthread_cond_signal(&s->filled);
+        show(s, b, BATCH);
     }
     pthread_mutex_unlock(&s->mutex);
     return NULL;
@@ -223,8 +230,10 @@ static struct slot *await(struct lq_scan *s)
     pthread_mutex_lock(&s->mutex);
     publish(s);
     /* Nothing can hide between the counter and the ring: b->number is set when the batch is begun. */
+    s->awaited = number;
     while (!(s->next_batch > number && b->number == number && b->ready > s->at % BATCH))
         pthread_cond_wait(&s->filled, &s->mutex);
+    s->awaited = SIZE_MAX;
     s->ready = number * BATCH + b->ready;
     pthread_mutex_unlock(&s->mutex);
     return &b->slots[s->at % BATCH];
