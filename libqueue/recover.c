@@ -44,6 +44,12 @@ static bool is_verb(const struct recovery *r, const char *verb)
 
 /* --- both sides of a spool --- */
 
+/* What cannot be seen cannot be settled: the job stays open for the next time. */
+static int all_seen(const struct spool *sp, struct lq_error *err)
+{
+    return listing_troubles(sp) == 0 ? LQ_OK : error_set(err, LQ_EIO, "%s", listing_trouble(sp, 0));
+}
+
 static int open_home(struct pair *p, const char *mta, const char *spool, struct lq_error *err)
 {
     int rc = lq_queue_open(&p->home, mta, spool, NULL, err);
@@ -51,6 +57,8 @@ static int open_home(struct pair *p, const char *mta, const char *spool, struct 
     if (rc == LQ_OK)
         rc = listing_begin(&p->home_sp, p->home, SEC_NAME | SEC_LOG, NULL, err);
     p->home_listed = rc == LQ_OK;
+    if (rc == LQ_OK)
+        rc = all_seen(&p->home_sp, err);
     if (rc == LQ_OK && p->home->backend->actor->owner(&p->home_sp, &p->uid, &p->gid) != 0)
         rc = error_set(err, LQ_EIO, "%s: whose queue this is cannot be told", spool);
     return rc;
@@ -63,7 +71,7 @@ static int open_kept(struct pair *p, struct lq_error *err)
     if (rc == LQ_OK)
         rc = listing_begin(&p->kept_sp, p->kept, SEC_NAME | SEC_LOG, NULL, err);
     p->kept_listed = rc == LQ_OK;
-    return rc;
+    return rc == LQ_OK ? all_seen(&p->kept_sp, err) : rc;
 }
 
 static void pair_close(struct pair *p)

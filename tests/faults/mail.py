@@ -9,6 +9,7 @@ import io
 import json
 import os
 import re
+import shutil
 import stat
 import subprocess
 import tarfile
@@ -262,6 +263,8 @@ class Mail(driver.Scenario):
         forms, wrong = self.allowed(before, end), []
         spool = self.spool(world)
         for m in Pile(self.mta, list(tree_files(spool))).messages:
+            if any(f.role == "qf" and f.loose[1] == "hf" for f in m.files):
+                continue        # with its reason in it: no server delivers that (Sendmail 8.17, 8.18: its next run renames it to hf)
             if any(map(KEYS[self.mta], m.files)):
                 was = self.as_before(forms, m)
                 wrong += [] if was else ["the server would have seen half a message: %s" % m]
@@ -429,7 +432,12 @@ class WideRestore(Wide, Restore):
 
 
 class WideHold(Wide, Hold):
-    pass
+    def make(self, world, top):
+        super().make(world, top)
+        # A flooded queue has held messages, too.
+        self.do(world, [world.program("sbin/mqquarantine"), "release", "-z", "--yes", "--mta", self.mta, "--spool", top,
+                        "--vault", os.path.join(world.here, "first")])
+        shutil.rmtree(os.path.join(world.here, "first"))
 
 
 class Drop(Mail):
