@@ -297,11 +297,14 @@ int job_finish(struct job *j, const char *result, struct lq_error *err)
 
 /* --- crashed ones --- */
 
-/* Its first line; NULL if there is none. */
+/* Its first line; NULL if there is none, or it cannot be read: errno is 0, or says why. */
 static char *read_intent(int fd)
 {
     char *text = malloc(INTENT_MAX + 1), *end, *small;
-    ssize_t n = text ? pread(fd, text, INTENT_MAX, 0) : -1;
+    ssize_t n;
+
+    errno = 0;
+    n = text ? pread(fd, text, INTENT_MAX, 0) : -1;
 
     if (n > 0) {
         end = memchr(text, '\n', (size_t)n);
@@ -448,6 +451,11 @@ int vault_crashed(struct lq_vault *v, const char *spool, struct crashed **out, s
         }
         memcpy(c->name, l.names[i], sizeof(c->name));
         c->intent = read_intent(c->fd);
+        if (!c->intent && errno) {
+            rc = vault_error(v, l.names[i], errno, err);
+            close(c->fd);
+            break;
+        }
         if (!spool || concerns(c->intent, spool)) {
             count++;
             continue;
