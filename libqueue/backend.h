@@ -82,6 +82,8 @@ enum file_result spool_find_dir(struct spool *sp, const char *path, const char *
 bool listing_add(struct spool *sp, size_t dir, const char *name, size_t id_at, size_t id_len, uint8_t role);
 /* Say that something of the spool could not be read (a directory, a file that no message owns). */
 void spool_trouble(struct spool *sp, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The same of a directory that exists and whose names are not, or not all, known. Not for a thread beside others. */
+void spool_unread(struct spool *sp, const char *path, enum file_result r);
 /* True if some process holds a write lock (POSIX, OFD or flock) on that inode, as /proc/locks said when the scan began. */
 bool spool_locked(const struct spool *sp, dev_t dev, ino_t ino);
 

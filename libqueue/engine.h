@@ -63,6 +63,8 @@ void listing_end(struct spool *sp);
 const struct entry *listing_entries(const struct spool *sp, size_t *n);
 size_t listing_count(const struct spool *sp);
 const struct ref *listing_ref(const struct spool *sp, size_t i);
+/* True when names may be missing: a directory could not be read. What is no directory of ours (a stranger's link) is none. */
+bool listing_unread(const struct spool *sp);
 uint64_t listing_troubles(const struct spool *sp);
 const char *listing_trouble(const struct spool *sp, size_t i);
 /* Put the troubles in order; once nobody adds any. */

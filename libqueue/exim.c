@@ -324,7 +324,7 @@ static void walk_dir(struct walk *w, const char *path, const char *queue_name, u
         return;
     r = file_each(w->sp->dirs[w->dir].fd, see, w);
     if (r != FILE_OK)
-        spool_trouble(w->sp, "cannot list directory %s/%s: %s", w->sp->root, path, file_result_text(r));
+        spool_unread(w->sp, path, r);
 }
 
 /* A directory and its split places. */

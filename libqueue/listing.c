@@ -50,6 +50,7 @@ struct listing {
     size_t slot_count, mapped;  /* a power of two; directories in slots */
     unsigned sections;          /* what the names are for: with logs or without */
     bool failed;                /* out of memory while listing */
+    bool unread;                /* a directory could not be read: names may be missing */
 };
 
 void spool_trouble(struct spool *sp, const char *fmt, ...)
@@ -70,6 +71,13 @@ void spool_trouble(struct spool *sp, const char *fmt, ...)
     l->trouble_count++;
     pthread_mutex_unlock(&l->mutex);
     free(text);
+}
+
+void spool_unread(struct spool *sp, const char *path, enum file_result r)
+{
+    spool_trouble(sp, "cannot read directory %s/%s: %s", sp->root, path,
+                  r == FILE_ODD ? "not a directory, or a link that is not root's" : file_result_text(r));
+    sp->listing->unread |= r != FILE_ODD;
 }
 
 static int by_text(const void *x, const void *y)
@@ -138,8 +146,7 @@ enum file_result spool_add_dir(struct spool *sp, const char *path, const char *q
         r = file_open_dir(sp->fd, *path ? path : ".", &dir.fd);
     if (r != FILE_OK) {
         if (r != FILE_GONE)
-            spool_trouble(sp, "cannot read directory %s/%s: %s", sp->root, path,
-                          r == FILE_ODD ? "not a directory, or a link that is not root's" : file_result_text(r));
+            spool_unread(sp, path, r);
         return r;
     }
     if (!remember_dir(sp, dir, path, queue_name, index)) {
@@ -761,6 +768,11 @@ const struct entry *listing_entries(const struct spool *sp, size_t *n)
 uint64_t listing_troubles(const struct spool *sp)
 {
     return sp->listing->trouble_count;
+}
+
+bool listing_unread(const struct spool *sp)
+{
+    return sp->listing->unread;
 }
 
 const char *listing_trouble(const struct spool *sp, size_t i)

@@ -152,8 +152,7 @@ static bool read_dirs(struct spool *sp, size_t first, enum postfix_dir kind)
     for (w.dir = first; w.dir < sp->dir_count; w.dir++) {
         w.depth = depth_of(sp->dirs[w.dir].path);
         if (file_each(sp->dirs[w.dir].fd, each_name, &w) != FILE_OK && !w.no_memory)
-            spool_trouble(sp, "cannot read directory %s/%s: %s", sp->root, sp->dirs[w.dir].path,
-                          file_result_text(FILE_FAILED));
+            spool_unread(sp, sp->dirs[w.dir].path, FILE_FAILED);
         if (w.no_memory)
             return false;
     }

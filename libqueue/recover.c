@@ -44,10 +44,15 @@ static bool is_verb(const struct recovery *r, const char *verb)
 
 /* --- both sides of a spool --- */
 
-/* What cannot be seen cannot be settled: the job stays open for the next time. */
+/*
+ * What cannot be seen cannot be settled: the job stays open for the next time. What is no directory, or a link that is not root's, can hold nothing
+ * of ours; nobody who can make one may keep a job open by it.
+ */
 static int all_seen(const struct spool *sp, struct lq_error *err)
 {
-    return listing_troubles(sp) == 0 ? LQ_OK : error_set(err, LQ_EIO, "%s", listing_trouble(sp, 0));
+    if (!listing_unread(sp))
+        return LQ_OK;
+    return error_set(err, LQ_EIO, "%s: a directory in it cannot be read (mqgrep --spool says which), so the job stays unfinished", sp->root);
 }
 
 static int open_home(struct pair *p, const char *mta, const char *spool, struct lq_error *err)

@@ -345,8 +345,7 @@ static enum file_result walk_dir(struct walk *w, const char *path, enum sendmail
     home->has[kind] = true;
     r = file_each(w->sp->dirs[w->dir].fd, see, w);
     if (r != FILE_OK)
-        spool_trouble(w->sp, "cannot read directory %s/%s: %s", w->sp->root, path,
-                      file_result_text(r));
+        spool_unread(w->sp, path, r);
     return r;
 }
 
