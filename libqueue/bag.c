@@ -65,6 +65,22 @@ static int out_end(struct out *o, bool keep)
     return o->error;
 }
 
+static int remove_new(void *ctx, const char *name, size_t len, unsigned char type)
+{
+    struct lq_case *c = ctx;
+
+    (void)len;
+    (void)type;
+    if (strncmp(name, ".new-", 5) == 0)
+        file_remove(c->fd, name);
+    return 0;
+}
+
+void case_forget_new(struct lq_case *c)
+{
+    file_each(c->fd, remove_new, c);
+}
+
 /* --- manifest lines --- */
 
 void bag_line(struct buf *b, const char *hex, const char *path)

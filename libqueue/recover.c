@@ -171,8 +171,10 @@ static void close_case(struct recovery *r, struct lq_case *c)
         rc = case_pack_in_place(c, &err);
     else if (rc == LQ_OK && !c->info.sealed)
         rc = case_seal(c, &err);
-    if (rc != LQ_OK)
-        tell(r, "the messages are safe in %s, but %s", c->path, err.text);
+    if (rc == LQ_OK)
+        return;
+    case_forget_new(c);
+    tell(r, "the messages are safe in %s, but %s", c->path, err.text);
 }
 
 static bool has_leftovers(const struct lq_case *c)

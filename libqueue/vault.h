@@ -176,6 +176,8 @@ int case_add_spool(struct lq_case *c, const struct lq_queue *q, uid_t uid, gid_t
 int case_journal(struct lq_case *c, const char *event, const char *json_members, struct lq_error *err);
 /* records.ndjson, manifests, bag-info.txt; INCOMPLETE goes. */
 int case_seal(struct lq_case *c, struct lq_error *err);
+/* Remove what was being written beside those when somebody was killed; for who leaves the sealing to later. */
+void case_forget_new(struct lq_case *c);
 /*
  * Replace the open tree by CASE.tar.zst: the archive is on disk, and was read again, before the first file goes. A case that is not sealed yet is
  * sealed on the way, reading each file once: faster than case_seal() before it. On failure the open case is as it was, unsealed.
