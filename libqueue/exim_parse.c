@@ -388,26 +388,26 @@ enum variable_number {
 };
 
 static const struct variable variables[] = {
-    [V_ACLC] = { "aclc", .kind = DATA, .read = read_acl },
-    [V_ACLM] = { "aclm", .kind = DATA, .read = read_acl },
-    [V_ACL] = { "acl", .kind = DATA, .read = read_old_acl },
-    [V_HELO_NAME] = { "helo_name", .kind = TEXT, .what = LQ_HELO_NAME },
-    [V_HOST_ADDRESS] = { "host_address", .kind = TAKE, .take = take_host },
-    [V_HOST_NAME] = { "host_name", .kind = TAKE, .take = take_host_name },
-    [V_HOST_AUTH] = { "host_auth", .kind = TAKE, .take = take_auth },
-    [V_HOST_AUTH_PUBNAME] = { "host_auth_pubname", .kind = TAKE, .take = take_mechanism },
-    [V_AUTH_ID] = { "auth_id", .kind = TAKE, .take = take_account },
-    [V_RECEIVED_PROTOCOL] = { "received_protocol", .kind = TEXT, .what = LQ_PROTOCOL_NAME },
-    [V_RECEIVED_TIME_USEC] = { "received_time_usec", .kind = TAKE, .take = take_usec },
-    [V_FROZEN] = { "frozen", .kind = TAKE, .take = take_frozen },
-    [V_DELIVER_FIRSTTIME] = { "deliver_firsttime", .kind = SEEN, .what = SEEN_FIRST },
-    [V_LOCALERROR] = { "localerror", .kind = SEEN, .what = SEEN_OWN },
-    [V_HOST_LOOKUP_FAILED] = { "host_lookup_failed", .kind = SEEN, .what = SEEN_LOOKUP_BAD },
-    [V_HOST_LOOKUP_DEFERRED] = { "host_lookup_deferred", .kind = SEEN, .what = SEEN_LOOKUP_BAD },
-    [V_SMTPUTF8] = { "smtputf8", .kind = FLAG, .what = FLAG_SMTPUTF8 },
-    [V_SPOOL_FILE_WIREFORMAT] = { "spool_file_wireformat", .kind = FLAG, .what = FLAG_WIREFORMAT },
-    [V_TLS_CIPHER] = { "tls_cipher", .kind = FLAG, .what = FLAG_TLS },
-    [V_TLS_VER] = { "tls_ver", .kind = FLAG, .what = FLAG_TLS },
+    [V_ACLC] = { .name = "aclc", .kind = DATA, .read = read_acl },
+    [V_ACLM] = { .name = "aclm", .kind = DATA, .read = read_acl },
+    [V_ACL] = { .name = "acl", .kind = DATA, .read = read_old_acl },
+    [V_HELO_NAME] = { .name = "helo_name", .kind = TEXT, .what = LQ_HELO_NAME },
+    [V_HOST_ADDRESS] = { .name = "host_address", .kind = TAKE, .take = take_host },
+    [V_HOST_NAME] = { .name = "host_name", .kind = TAKE, .take = take_host_name },
+    [V_HOST_AUTH] = { .name = "host_auth", .kind = TAKE, .take = take_auth },
+    [V_HOST_AUTH_PUBNAME] = { .name = "host_auth_pubname", .kind = TAKE, .take = take_mechanism },
+    [V_AUTH_ID] = { .name = "auth_id", .kind = TAKE, .take = take_account },
+    [V_RECEIVED_PROTOCOL] = { .name = "received_protocol", .kind = TEXT, .what = LQ_PROTOCOL_NAME },
+    [V_RECEIVED_TIME_USEC] = { .name = "received_time_usec", .kind = TAKE, .take = take_usec },
+    [V_FROZEN] = { .name = "frozen", .kind = TAKE, .take = take_frozen },
+    [V_DELIVER_FIRSTTIME] = { .name = "deliver_firsttime", .kind = SEEN, .what = SEEN_FIRST },
+    [V_LOCALERROR] = { .name = "localerror", .kind = SEEN, .what = SEEN_OWN },
+    [V_HOST_LOOKUP_FAILED] = { .name = "host_lookup_failed", .kind = SEEN, .what = SEEN_LOOKUP_BAD },
+    [V_HOST_LOOKUP_DEFERRED] = { .name = "host_lookup_deferred", .kind = SEEN, .what = SEEN_LOOKUP_BAD },
+    [V_SMTPUTF8] = { .name = "smtputf8", .kind = FLAG, .what = FLAG_SMTPUTF8 },
+    [V_SPOOL_FILE_WIREFORMAT] = { .name = "spool_file_wireformat", .kind = FLAG, .what = FLAG_WIREFORMAT },
+    [V_TLS_CIPHER] = { .name = "tls_cipher", .kind = FLAG, .what = FLAG_TLS },
+    [V_TLS_VER] = { .name = "tls_ver", .kind = FLAG, .what = FLAG_TLS },
 };
 
 /* Which of them have a name of so many bytes: half of a message's variables are none of these. */
@@ -784,8 +784,8 @@ static void read_headers(struct exim_parse *p)
         p->at = p->off;
         result = exim_header_item(p->src, &p->off, &live, add_piece, &item);
         p->live += live;
-        if (item.begun)
-            p->rec->header_followed = item.dropped;
+        if (item.begun || result == EXIM_ITEM_GOOD)
+            p->rec->header_followed = item.dropped || !item.begun;
         if (result == EXIM_ITEM_NUL)
             refuse(p, p->at, "NUL in a header field");
         else if (result == EXIM_ITEM_BAD)

@@ -471,17 +471,15 @@ static bool add_piece(void *headers, struct bytes piece)
 enum header_end { HEADER_BODY, HEADER_X, HEADER_BROKEN };
 
 /*
- * The header block into rd->headers, through pointers. Ends before an empty line or one that is no
- * header field, as cleanup has it.
+ * The header block into rd->headers, through pointers: the fields of `want`, or all if that is 0. Ends before an empty line or one
+ * that is no header field, as cleanup has it. odd: there is a record of which it cannot be told what fields it holds.
  */
-static enum header_end read_header(struct parse *p)
+static enum header_end read_header_for(struct parse *p, uint64_t want, bool *odd)
 {
     struct buf *out = &p->rd->headers;
     size_t begin = out->n, field_count = 0;
     enum line line = LINE_START;
     bool kept = true;           /* the field in hand: others have no reader */
-    /* What does not fit into a record is counted, so all of it counts. */
-    uint64_t want = p->walk.src->size > RECORD_HEADERS_MAX ? 0 : p->rd->want;
     struct item it;
 
     while (next(p, &it)) {
@@ -497,6 +495,10 @@ static enum header_end read_header(struct parse *p)
             return it.type == 'X' ? HEADER_X : HEADER_BODY;
         }
         p->rec->header_followed = !kept;
+        if (!kept && it.type != 'X' && (it.len > it.data.n || memchr(it.data.p, '\n', it.data.n))) {
+            *odd = true;
+            return HEADER_BROKEN;
+        }
         if (it.type != 'X' && kept) {
             buf_add(out, it.data.p, it.data.n);
             if (it.len > it.data.n && !postfix_walk_rest(&p->walk, &it, add_piece, out)) {
@@ -515,6 +517,25 @@ static enum header_end read_header(struct parse *p)
         line = LINE_START;
     }
     return HEADER_BROKEN;
+}
+
+/*
+ * Only the fields that somebody looks at, as far as that can be told: a record of several lines, which Postfix never writes, may
+ * hold other fields, and then all are read.
+ */
+static enum header_end read_header(struct parse *p)
+{
+    const struct walk start = p->walk;
+    const size_t begin = p->rd->headers.n;
+    bool odd = false;
+    /* What does not fit into a record is counted, so all of it counts. */
+    enum header_end end = read_header_for(p, p->walk.src->size > RECORD_HEADERS_MAX ? 0 : p->rd->want, &odd);
+
+    if (!odd)
+        return end;
+    p->walk = start;
+    p->rd->headers.n = begin;
+    return read_header_for(p, 0, &odd);
 }
 
 /* --- content --- */

@@ -127,6 +127,8 @@ void sendmail_take_header(struct parse *p, struct bytes v)
     bool conditional = false;
 
     p->header_seen = true;
+    /* Whatever becomes of this one, the one before it is whole. */
+    p->rec->header_followed = true;
     if (v.n > 0 && v.p[0] == '?') {
         n = bytes_find(rest, '?');
         conditional = n > 0;
@@ -140,12 +142,16 @@ void sendmail_take_header(struct parse *p, struct bytes v)
             sendmail_problem(p, "header without a colon; sendmail drops it");
         return;
     }
-    name = bytes_trim(bytes_from(v.p, n));
-    if (!header_wanted(p, name)) {
-        p->rec->header_followed = true;
+    /* Put into a block it would end that, or go on with the field before it. */
+    if (v.p[0] == ' ' || v.p[0] == '\t' || bytes_find(v, '\n') < n) {
+        if (!p->only_headers)
+            sendmail_problem(p, "header without a name in its first line");
         return;
     }
-    if (bytes_ieq(name, BYTES("Full-Name")) || (flag_letter(p, 'b') && bytes_ieq(name, BYTES("Bcc"))))
+    name = bytes_trim(bytes_from(v.p, n));
+    /* A name with quoted bytes in it may turn out to be any. */
+    if ((plain_length(v, 0) >= n && !header_wanted(p, name)) || bytes_ieq(name, BYTES("Full-Name")) ||
+        (flag_letter(p, 'b') && bytes_ieq(name, BYTES("Bcc"))))
         return;
     p->rec->header_followed = false;
     add_decoded(p, v);

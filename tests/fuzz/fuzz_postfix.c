@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "alone.h"
 #include "engine.h"
 #include "header.h"
 #include "postfix.h"
@@ -59,7 +60,8 @@ static int ignore(void *ctx, const void *p, size_t n)
 }
 
 /* window 0: from memory. */
-static void parse(struct reading *rd, struct lq_record *rec, const struct kind *kind, const void *data, size_t size, size_t window)
+static void parse(struct reading *rd, struct lq_record *rec, const struct kind *kind, const void *data, size_t size, size_t window,
+                  uint64_t want)
 {
     static struct entry entries[3];
     static struct ref ref = { entries, 3, false };
@@ -67,10 +69,10 @@ static void parse(struct reading *rd, struct lq_record *rec, const struct kind *
                        .st_nlink = kind->links };
     uint8_t len = (uint8_t)strlen(kind->id);
 
-    entries[0] = (struct entry){ kind->id, kind->id, (uint16_t)kind->dir, len, (uint8_t)kind->dir };
-    entries[1] = (struct entry){ kind->id, kind->id, PF_DEFER, len, PF_DEFER };
-    entries[2] = (struct entry){ kind->id, kind->id, PF_BOUNCE, len, PF_BOUNCE };
-    reading_begin(rd, &ref, rec, LQ_FIELDS_ALL);
+    entries[0] = (struct entry){ .name = kind->id, .id = kind->id, .dir = (uint16_t)kind->dir, .id_len = len, .role = (uint8_t)kind->dir };
+    entries[1] = (struct entry){ .name = kind->id, .id = kind->id, .dir = PF_DEFER, .id_len = len, .role = PF_DEFER };
+    entries[2] = (struct entry){ .name = kind->id, .id = kind->id, .dir = PF_BOUNCE, .id_len = len, .role = PF_BOUNCE };
+    reading_begin(rd, &ref, rec, want);
     if (window == 0) {
         source_memory(&rd->src, data, size);
     } else {
@@ -103,7 +105,7 @@ static void compare(const struct kind *kind, const uint8_t *data, size_t size, s
 
     if (!rd.spool)
         reading_init(&rd, &spool);
-    parse(&rd, &rec, kind, data, size, 1 + size % 64);
+    parse(&rd, &rec, kind, data, size, 1 + size % 64, LQ_FIELDS_ALL);
     if (rec.scratch[NOTE_CONTENT] > 0)
         postfix_walk_message(&rd.src, rec.scratch[NOTE_CONTENT], ignore, &sent);
     json = finish(&rec);
@@ -111,6 +113,18 @@ static void compare(const struct kind *kind, const uint8_t *data, size_t size, s
         fprintf(stderr, "memory: %s\nwindow: %s\n", expected.p, json.p);
         abort();
     }
+    reading_end(&rd);
+}
+
+static void alone(const struct kind *kind, const uint8_t *data, size_t size, const struct lq_record *all)
+{
+    static struct reading rd;
+    static struct lq_record rec;
+
+    if (!rd.spool)
+        reading_init(&rd, &spool);
+    parse(&rd, &rec, kind, data, size, 0, ALONE_FIELDS);
+    same_alone(all, &rec);
     reading_end(&rd);
 }
 
@@ -124,7 +138,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!rd.spool)
         reading_init(&rd, &spool);
     if (size > 0 && (data[0] == '\n' || data[0] == '<')) {
-        parse(&rd, &rec, &kinds[0], three, sizeof(three) - 1, 0);
+        parse(&rd, &rec, &kinds[0], three, sizeof(three) - 1, 0, LQ_FIELDS_ALL);
         for (unsigned log = 1; log <= 2; log++) {
             source_memory(&rd.src, data, size);
             postfix_log(&rd, &rd.ref->entries[log], &st);
@@ -136,12 +150,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct lq_str json;
 
         sent = 0;
-        parse(&rd, &rec, &kinds[i], data, size, 0);
+        parse(&rd, &rec, &kinds[i], data, size, 0, LQ_FIELDS_ALL);
         if (rec.scratch[NOTE_CONTENT] > 0)
             postfix_walk_message(&rd.src, rec.scratch[NOTE_CONTENT], ignore, &sent);
         json = finish(&rec);
         if (i == size % (sizeof(kinds) / sizeof(kinds[0])))
             compare(&kinds[i], data, size, json, sent);
+        alone(&kinds[i], data, size, &rec);
     }
     return 0;
 }

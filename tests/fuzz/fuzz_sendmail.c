@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "alone.h"
 #include "header.h"
 #include "sendmail.h"
 
@@ -19,17 +20,17 @@ struct told {
     struct lq_str json;
 };
 
-static void parse(struct told *t, struct source *s)
+static void parse(struct told *t, struct source *s, uint64_t want)
 {
     struct sendmail_input in = {
-        .src = s, .path = "qf", .want = LQ_FIELDS_ALL, .headers = &t->headers, .tmp = &t->tmp, .tmp2 = &t->tmp2,
+        .src = s, .path = "qf", .want = want, .headers = &t->headers, .tmp = &t->tmp, .tmp2 = &t->tmp2,
     };
 
     memset(t, 0, sizeof(*t));
     t->headers.limit = RECORD_HEADERS_MAX;
     record_reset(&t->rec);
     sendmail_parse(&t->rec, &in, &t->control);
-    header_fields(&t->rec, bytes_from(t->headers.p, t->headers.n), LQ_FIELDS_ALL);
+    header_fields(&t->rec, bytes_from(t->headers.p, t->headers.n), want);
     t->rec.have = SEC_ALL;
     if (lq_record_json(&t->rec, LQ_FIELDS_ALL, &t->json, NULL) != LQ_OK)
         abort();
@@ -54,21 +55,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static int fd = -1;
     struct source whole = { 0 }, window = { .first = 1 + size % 61, .view = 1 + size % 97 };
-    struct told a, b;
+    struct told a, b, few;
 
     if (fd < 0)
         fd = memfd_create("qf", MFD_CLOEXEC);
     if (fd < 0 || ftruncate(fd, 0) < 0 || pwrite(fd, data, size, 0) != (ssize_t)size)
         abort();
     source_memory(&whole, data, size);
-    parse(&a, &whole);
+    parse(&a, &whole, LQ_FIELDS_ALL);
     if (source_file(&window, fd, size) < 0)
         abort();
-    parse(&b, &window);
+    parse(&b, &window, LQ_FIELDS_ALL);
     if (!same(&a, &b))
         abort();
+    source_memory(&whole, data, size);
+    parse(&few, &whole, ALONE_FIELDS);
+    same_alone(&a.rec, &few.rec);
     told_done(&a);
     told_done(&b);
+    told_done(&few);
     source_done(&window);
     return 0;
 }
