@@ -180,6 +180,9 @@ bool block_show(struct text *t, const char *mta, const struct tally *clients, co
     if (left > 0)
         text_format(t, "# %zu more client%s or account%s left out: too many, or not safe to paste\n", left, left == 1 ? "" : "s",
                     left == 1 ? "" : "s");
+    /* Lines of messages that are skipped may follow; they must not be pasted. */
+    if (any)
+        text_put(t, "\n");
     forget(&v4);
     forget(&v6);
     forget(&names);
