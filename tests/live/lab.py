@@ -1,11 +1,11 @@
 """The live lab: real MTAs in throw-away rooms, read by mqgrep, compared with what was put in.
 
-    lab.py [--suite bookworm|trixie|all] [--mta NAME] [--part read|act] [--minutes N]
+    lab.py [--suite bookworm|trixie|all] [--mta NAME] [--part read|act|relays] [--minutes N]
            [--bin DIR] [--keep DIR] [--jobs N]
 
 Builds the rooms (rooms.py), starts one process per MTA, release and part in namespaces of its own,
 and adds up what they found.  The part "read" compares records with what was injected; the part
-"act" (acting.py) works on the queue beside the MTA.  The truths stay in the state directory, under results/; with --keep DIR
+"act" (acting.py) works on the queue beside the MTA; the part "relays" (relays.py) has no MTA, but several hosts.  The truths stay in the state directory, under results/; with --keep DIR
 the spools, their truths and their records are copied there.
 """
 
@@ -31,8 +31,8 @@ import rooms
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 LIMIT = 480     # seconds for one part, MTA and release, from empty room to result, beside --minutes
-PARTS = ("read", "act")
-COMMANDS = ("mqgrep", "mqquarantine", "mqpurge")
+PARTS = ("read", "act", "relays")
+COMMANDS = ("mqgrep", "mqstat", "mqquarantine", "mqpurge")
 
 
 def say(text):
@@ -130,6 +130,11 @@ def outcome(job, path, late):
     return score
 
 
+def jobs_of(parts, mtas, suites):
+    """Every (part, room, suite); the relays' room is none of an MTA."""
+    return [(p, m, s) for p in parts for s in suites for m in (["relays"] if p == "relays" else mtas)]
+
+
 def main(options):
     sentence = missing()
     if sentence:
@@ -144,15 +149,15 @@ def main(options):
     asked = options.suite or ["all"]
     suites = [s for s in rooms.SUITES if "all" in asked or s in asked]
     mtas = [options.mta] if options.mta else list(rooms.MTAS)
-    parts = [options.part] if options.part else list(PARTS)
+    jobs = jobs_of([options.part] if options.part else PARTS, mtas, suites)
     for other in rooms.SUITES:
         if other not in suites:
             say("note: %s is not part of this run (--suite all)" % other)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         lock = rooms.lock()
-        rooms.build(suites, mtas, say)
-        scores = run_all([(p, m, s) for p in parts for s in suites for m in mtas], options)
+        rooms.build(suites, sorted({room for _, room, _ in jobs}), say)
+        scores = run_all(jobs, options)
     except rooms.RoomError as error:
         say("SKIP live lab: %s" % error)
         say("0 passed, 1 failed")
@@ -343,16 +348,27 @@ def act(options, score, scene):
     scene.stop()
 
 
+def relays(options, score, scene):
+    """Four hosts, one ranking; and their records in other programs."""
+    scene.begin(score, carry_in([os.path.join(options.bin, c) for c in ("mqgrep", "mqstat")], scene.room), options.bin)
+    scene.configure()
+    scene.start()
+    scene.rank()
+    scene.trouble()
+    scene.programs()
+
+
 def one(options):
     suite = options.suite[0]
     score = compare.Score(options.mta, suite)
     inside.settle()
     room = inside.Room(rooms.path(options.mta, suite))
-    module, work = {"read": ("inject_", read), "act": ("act_", act)}[options.part]
+    module, work = {"read": ("inject_" + options.mta, read), "act": ("act_" + options.mta, act),
+                    "relays": ("relays", relays)}[options.part]
     scene = None
     try:
         room.open()
-        scene = importlib.import_module(module + options.mta).SCENE(room, suite)
+        scene = importlib.import_module(module).SCENE(room, suite)
         work(options, score, scene)
     except BaseException:
         score.failures.append("%s %s: %s" % (options.mta, suite, traceback.format_exc()))
@@ -370,7 +386,7 @@ def one(options):
 def parse():
     p = argparse.ArgumentParser(prog="tests/live/run")
     p.add_argument("--suite", choices=list(rooms.SUITES) + ["all"], action="append")
-    p.add_argument("--mta", choices=rooms.MTAS)
+    p.add_argument("--mta", choices=(*rooms.MTAS, "relays") if "--inside" in sys.argv else rooms.MTAS)
     p.add_argument("--part", choices=PARTS)
     p.add_argument("--minutes", type=float, default=1 / 3,
                    help="how long the commands work beside each MTA (default: 20 seconds)")

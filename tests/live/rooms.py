@@ -1,7 +1,7 @@
-"""Rooms: a Debian chroot for each MTA and release, made once and kept.
+"""Rooms: a Debian chroot for each MTA and release, made once and kept, and one for what has no MTA.
 
-Knows how a base system is made from the archive this machine already uses, and which packages an
-MTA needs.  Knows nothing of mail: what is done inside a room is up to the inject_*.py files.
+Knows how a base system is made from the archive this machine already uses, and which packages a
+room needs.  Knows nothing of mail: what is done inside a room is up to the inject_*.py files.
 
 A room is finished when it bears its last name: it is built under NAME.part and renamed.  Its stamp
 holds the recipe, so a changed recipe builds it again.  The packages of two MTAs conflict, hence a
@@ -23,6 +23,9 @@ PACKAGES = {
     "exim": ["exim4-daemon-heavy", "openssl"],
     "postfix": ["postfix", "postfix-pcre", "sasl2-bin", "libsasl2-modules", "openssl"],
     "sendmail": ["sendmail-bin", "sendmail-cf", "m4", "sasl2-bin", "libsasl2-modules", "openssl"],
+    # No MTA: what carries records from host to host, and what reads them afterwards.
+    "relays": ["openssh-server", "openssh-client", "clustershell", "iproute2", "jq", "postgresql",
+               "openssl"],
 }
 
 PRESEED = "postfix postfix/main_mailer_type select No configuration\n"
