@@ -337,14 +337,33 @@ static bool is_full(const struct counter *c)
     return c->limit && c->n >= c->limit + COUNT_FIRST;
 }
 
-static uint32_t find_or_make(struct counter *c, const char *p, size_t length, bool take)
+/*
+ * Where the entry of this text stands if it was among the last ones. A flood repeats itself, and comparing costs less than hashing;
+ * who makes all texts fall into one place wins nothing but the hashing.
+ */
+static uint32_t *recent_place(struct counter *c, const char *p, size_t n)
+{
+    uint64_t word = eight_of(p, n) + n;
+
+    if (n > 8)
+        word ^= rotate(eight_of(p + n - 8, 8), 31);
+    return &c->recent[word * UINT64_C(0x9e3779b97f4a7c15) >> 56];
+}
+
+/* Byte for byte, and all of it: what differs in case is found by its hash. */
+static bool is_text_of(const struct counter *c, uint32_t entry, const char *p, size_t n)
+{
+    const struct counted *e = count_get(c, entry);
+
+    return e->text && e->length == n && kept_of(c, e) == n && memcmp(e->text, p, n) == 0;
+}
+
+static uint32_t find_or_make_hashed(struct counter *c, const char *p, size_t length, bool take)
 {
     uint64_t hash = count_hash(p, length, c->fold);
     uint32_t entry, n = length < LENGTH_MAX ? (uint32_t)length : LENGTH_MAX;
     struct counted *e;
 
-    if (c->n == 0)
-        begin(c);
     entry = find(c, hash, p, n);
     if (entry || (is_full(c) && !take))
         return entry;
@@ -362,6 +381,17 @@ static uint32_t find_or_make(struct counter *c, const char *p, size_t length, bo
         keep(c, e, p);
     place(c, entry);
     return entry;
+}
+
+static uint32_t find_or_make(struct counter *c, const char *p, size_t n, bool take)
+{
+    uint32_t *recent = recent_place(c, p, n);
+
+    if (c->n == 0)
+        begin(c);
+    if (!*recent || !is_text_of(c, *recent, p, n))
+        *recent = find_or_make_hashed(c, p, n, take);
+    return *recent;
 }
 
 uint32_t count_key(struct counter *c, const char *p, size_t n)

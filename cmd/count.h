@@ -17,6 +17,8 @@
 /* Two entries every counter has. */
 enum { COUNT_ABSENT = 0, COUNT_UNREAD = 1, COUNT_FIRST = 2 };
 
+enum { COUNT_RECENT = 256 };
+
 struct counted {
     const char *text;           /* as it was first seen; not NUL-terminated; NULL for the two, or not kept */
     uint64_t bytes;             /* of the messages */
@@ -50,6 +52,7 @@ struct counter {
     uint32_t slot_count;        /* a power of two */
     char **chunks;              /* texts */
     size_t chunk_count, chunk_used;
+    uint32_t recent[COUNT_RECENT];      /* entries seen last, by a cheap look at the text */
 };
 
 /* One message, for count_add(). */

@@ -154,13 +154,38 @@ static void simplify(struct bytes text, char out[LOOKED_AT + 3])
     out[n] = 0;
 }
 
+/* Which pairs of neighbours a text has: most rules can be told from that alone, and there are many rules. */
+enum { PAIR_BITS = 4096 };
+
+static unsigned pair(const char *p)
+{
+    return ((unsigned char)p[0] * 67u + (unsigned char)p[1]) % PAIR_BITS;
+}
+
+static void note_pairs(const char *text, uint64_t set[PAIR_BITS / 64])
+{
+    memset(set, 0, PAIR_BITS / 8);
+    for (; text[0] && text[1]; text++)
+        set[pair(text) / 64] |= UINT64_C(1) << pair(text) % 64;
+}
+
+static bool may_hold(const uint64_t set[PAIR_BITS / 64], const char *words)
+{
+    for (; words[0] && words[1]; words++)
+        if (!(set[pair(words) / 64] >> pair(words) % 64 & 1))
+            return false;
+    return true;
+}
+
 const struct reason_rule *reason_rule_of(struct bytes text)
 {
     char simple[LOOKED_AT + 3];
+    uint64_t set[PAIR_BITS / 64];
 
     simplify(text, simple);
+    note_pairs(simple, set);
     for (size_t i = 0; i < sizeof(rules) / sizeof(*rules); i++)
-        if (strstr(simple, rules[i].words))
+        if (may_hold(set, rules[i].words) && strstr(simple, rules[i].words))
             return &rules[i];
     return NULL;
 }
