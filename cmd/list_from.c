@@ -183,6 +183,7 @@ int list_from_read(struct list_from *l, const char *path, struct lq_error *err)
     if (l->given)
         return opts_wrong(err, "given twice");
     l->given = true;
+    l->standard_input = standard;
     fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return opts_wrong(err, "cannot open %s: %s", path, strerror(errno));

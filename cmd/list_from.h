@@ -25,6 +25,7 @@ struct list_from {
     struct listed *list;
     size_t n, cap;
     bool given;                 /* also when it turned out empty */
+    bool standard_input;        /* it was read from there */
     bool sorted;
 };
 

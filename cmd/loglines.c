@@ -1,8 +1,11 @@
 /* The mail-log lines of the selected messages: asks for them by id, reads the logs once, and writes them where a message is shown. */
 #include "loglines.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "column.h"
 #include "report.h"
@@ -60,24 +63,55 @@ static void ask(struct lq_log *log, const struct lq_record *r)
     must(lq_log_want(log, lq_record_text(r, LQ_MTA).p, lq_record_text(r, LQ_QUEUE_ID), known ? &arrival : NULL, &err));
 }
 
-void loglines_read(struct loglines *l, struct selection *sel, unsigned long limit)
+bool loglines_readable(const struct loglines *l, struct lq_error *why)
 {
-    struct walk walk = { .sel = sel, .filter = sel->filter, .fields = fields_asked, .quiet = true };
-    const struct lq_record *r;
-    const char *sentence;
+    struct stat st;
+
+    for (size_t i = 0; i < l->files.n; i++) {
+        const char *path = l->files.items[i];
+        bool standard = strcmp(path, "-") == 0;
+        int error = standard ? 0 : eaccess(path, R_OK) < 0 || stat(path, &st) < 0 ? errno : S_ISDIR(st.st_mode) ? EISDIR : 0;
+
+        if (error) {
+            opts_wrong(why, "cannot read %s: %s", path, strerror(error));
+            return false;
+        }
+    }
+    return true;
+}
+
+void loglines_open(struct loglines *l)
+{
     struct lq_error err;
 
     must(lq_log_new(&l->log, &err));
     for (size_t i = 0; i < l->files.n; i++)
         must(lq_log_add_file(l->log, l->files.items[i], &err));
-    while (!(limit && walk.selected == limit) && walk_next(&walk, &r) == LQ_OK)
-        ask(l->log, r);
-    walk_end(&walk);
-    must(lq_log_read(l->log, &err));
+}
+
+bool loglines_report(const struct loglines *l)
+{
+    const char *sentence;
+
     for (size_t i = 0; (sentence = lq_log_trouble(l->log, i)); i++)
         report(REPORT_UNREADABLE, "%s", sentence);
     for (size_t i = 0; (sentence = lq_log_note(l->log, i)); i++)
         report(REPORT_NOTE, "%s", sentence);
+    return !lq_log_trouble(l->log, 0);
+}
+
+void loglines_read(struct loglines *l, struct selection *sel, unsigned long limit)
+{
+    struct walk walk = { .sel = sel, .filter = sel->filter, .fields = fields_asked, .quiet = true };
+    const struct lq_record *r;
+    struct lq_error err;
+
+    loglines_open(l);
+    while (!(limit && walk.selected == limit) && walk_next(&walk, &r) == LQ_OK)
+        ask(l->log, r);
+    walk_end(&walk);
+    must(lq_log_read(l->log, &err));
+    loglines_report(l);
 }
 
 /* Lines of the message are gathered; false for one that came while the log was read. */

@@ -21,6 +21,12 @@ bool loglines_asked(const struct loglines *l);
 /* What a record must hold so that it is known what only the log tells. */
 uint64_t loglines_fields_wanted(void);
 bool loglines_from_stdin(const struct loglines *l);
+/* Whether each file may be read, before anything is begun; why one may not. What only reading tells, a cut archive, comes later. */
+bool loglines_readable(const struct loglines *l, struct lq_error *why);
+/* A reader of the files that asks for nothing yet; l->log. */
+void loglines_open(struct loglines *l);
+/* What could not be read of them; false if anything. */
+bool loglines_report(const struct loglines *l);
 /* Find the lines of the messages that sel selects, of the first `limit` if that is not 0. What cannot be read is reported. */
 void loglines_read(struct loglines *l, struct selection *sel, unsigned long limit);
 /* Append the lines of a message, each indented and escaped, with the name of its file if there are several. */

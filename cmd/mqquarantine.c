@@ -9,6 +9,7 @@
 #include "acting.h"
 #include "cases.h"
 #include "explain.h"
+#include "loglines.h"
 #include "report.h"
 #include "restore.h"
 
@@ -19,7 +20,9 @@ struct quarantine {
     size_t word_count;
     const char *output;
     unsigned long days;
+    struct loglines log;
     struct cases cases;
+    bool partly;                /* a pack is there, but not all that it should hold */
     bool nothing;               /* there was nothing to do */
 };
 
@@ -272,11 +275,39 @@ static void drop(struct quarantine *q)
     text_done(&question);
 }
 
+/* Whether the logs that are to go into a pack can be read, before anything is written. */
+static bool logs_agree(struct quarantine *q)
+{
+    struct lq_error err;
+
+    if (loglines_from_stdin(&q->log) && (q->a.sel.ids.standard_input || q->a.from.standard_input))
+        wrong(q, "standard input cannot be both a log and a list");
+    else if (!loglines_readable(&q->log, &err))
+        wrong(q, err.text);
+    else
+        return true;
+    return false;
+}
+
+static void write_pack(struct quarantine *q, struct lq_case *c, struct lq_pack_opts *opts)
+{
+    struct lq_error err;
+
+    if (loglines_asked(&q->log)) {
+        loglines_open(&q->log);
+        opts->log = q->log.log;
+    }
+    if (lq_pack(c, q->a.set, opts, &err) < 0) {
+        report(REPORT_FAILED, "%s", err.text);
+        return;
+    }
+    q->partly = opts->log && !loglines_report(&q->log);
+    report(REPORT_NOTE, "%s is written; send it by another way than this server's own queue", opts->output);
+}
+
 static void pack(struct quarantine *q)
 {
     struct lq_pack_opts opts = { .size = sizeof(opts), .output = q->output, .why = q->a.why, .command = q->a.command.p };
-    struct lq_error err;
-    int rc;
 
     if (!q->output) {
         wrong(q, "--output FILE says where; its name ends in .tar.gz, .tgz or .tar.zst");
@@ -286,16 +317,14 @@ static void pack(struct quarantine *q)
         wrong(q, "one case, or a selection of messages in the queue, not both");
         return;
     }
+    if (!logs_agree(q))
+        return;
     if (q->word_count ? !open_cases(q) : !acting_guard(&q->a) || !select_open(&q->a.sel) || !acting_gather(&q->a))
         return;
-    for (size_t i = 0; i < (q->word_count ? q->cases.n : 1); i++) {
-        rc = q->a.dry ? LQ_OK : lq_pack(q->word_count ? q->cases.list[i] : NULL, q->a.set, &opts, &err);
-        if (rc < 0)
-            report(REPORT_FAILED, "%s", err.text);
-        else
-            report(REPORT_NOTE, "%s %s", opts.output, q->a.dry ? "would be written; nothing was" :
-                   "is written; send it by another way than this server's own queue");
-    }
+    if (q->a.dry)
+        report(REPORT_NOTE, "%s would be written; nothing was", opts.output);
+    else
+        write_pack(q, q->word_count ? q->cases.list[0] : NULL, &opts);
 }
 
 static void expire(struct quarantine *q)
@@ -351,6 +380,7 @@ static const struct opt options[] = {
     { "hold-reason", 0, "TEXT", "what Sendmail shows as the reason of a hold", INTO(opt_text, a.hold_reason) },
     { "again", 0, NULL, "restore also what went back before, and copies; it can be delivered twice", INTO(opt_flag, a.again) },
     { "output", 0, "FILE", "what pack writes: .tar.gz, .tgz or .tar.zst", INTO(opt_text, output) },
+    { "log", 0, "FILE", "pack the lines about the messages in this mail log, too", INTO(loglines_option, log) },
     { "days", 0, "N", "expire undo cases older than N days (7)", INTO(opt_count, days), .value = 1 },
     { .inherit = acting_options, .at = offsetof(struct quarantine, a) },
     { 0 }
@@ -383,6 +413,7 @@ static const struct {
     ROW("--hold-reason", a.hold_reason, TEXT, ON_HOLD),
     ROW("--again", a.again, FLAG, ON_RESTORE),
     ROW("--output", output, TEXT, ON_PACK),
+    ROW("--log", log.files.n, NUMBER, ON_PACK),
     ROW("--days", days, NUMBER, ON_EXPIRE),
 #undef ROW
 };
@@ -504,6 +535,9 @@ int main(int argc, char **argv)
         run(&q);
     status = acting_end(&q.a);
     cases_end(&q.cases);
+    loglines_done(&q.log);
     free(q.words);
+    if (q.partly && status == EXIT_TROUBLE)
+        return EXIT_PARTLY;
     return status == EXIT_DONE && q.nothing ? EXIT_NONE : status;
 }

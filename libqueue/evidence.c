@@ -46,6 +46,8 @@ int evidence_record(struct evidence *e, const struct lq_record *rec, struct lq_e
     int error = 0, rc = e->records_kept ? LQ_OK : records_add(&e->records, rec, &error, err);
 
     summary_add(&e->summary, rec);
+    if (rc == LQ_OK)
+        rc = evidence_log_want(e, rec, err);
     return error ? evidence_error(e, "records.ndjson", error, err) : rc;
 }
 
@@ -219,6 +221,11 @@ static void write_facts(struct evidence *e, struct buf *b)
     if (localtime_r(&now, &tm)) {
         json_text(b, "time_zone", tm.tm_zone);
         json_number(b, "utc_offset_s", tm.tm_gmtoff);
+    }
+    if (o->log) {
+        buf_add_str(b, ",\"logs\":[");
+        buf_add(b, e->log_facts.p ? e->log_facts.p : "", e->log_facts.n);
+        buf_add_char(b, ']');
     }
     if (!e->clock_known)
         return;
@@ -543,6 +550,7 @@ static void evidence_done(struct evidence *e, bool keep)
     free(e->dir_name);
     buf_done(&e->eml);
     buf_done(&e->journal);
+    buf_done(&e->log_facts);
     summary_done(&e->summary);
 }
 
@@ -555,6 +563,8 @@ static int write_all(struct evidence *e, const struct lq_set *set, struct lq_err
     if (error)
         return tar_failed(e, error, err);
     rc = e->c ? pack_case(e, err) : evidence_live(e, set, err);
+    if (rc == LQ_OK)
+        rc = evidence_logs(e, err);
     if (rc == LQ_OK)
         rc = write_journal(e, err);
     if (rc == LQ_OK)

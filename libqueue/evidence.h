@@ -1,4 +1,4 @@
-/* What evidence.c and evidence_live.c share. */
+/* What evidence.c, evidence_live.c and evidence_log.c share. */
 #ifndef EVIDENCE_H
 #define EVIDENCE_H
 
@@ -21,6 +21,7 @@ struct evidence {
     struct records records;
     bool records_kept;              /* the case's own go into the archive; only the summary is made anew */
     struct buf eml, journal;
+    struct buf log_facts;           /* JSON objects, after commas: what logs/ is made of */
     struct summary summary;
     char last_id[256];
     uint64_t emls, left;            /* left: messages of the set that are not here */
@@ -40,6 +41,9 @@ int evidence_eml(struct evidence *e, struct reading *rd, size_t spool, struct lq
  * Each message of q, which nobody changes, becomes an .eml and, if told, a record.
  */
 int evidence_queue(struct evidence *e, struct lq_queue *q, size_t spool, bool records, struct lq_error *err);
+/* evidence_log.c: ask for the lines of a message; and, when all were asked for, read the logs and write logs/. */
+int evidence_log_want(struct evidence *e, const struct lq_record *rec, struct lq_error *err);
+int evidence_logs(struct evidence *e, struct lq_error *err);
 /* evidence_live.c: the messages of a set. */
 int evidence_live(struct evidence *e, const struct lq_set *set, struct lq_error *err);
 

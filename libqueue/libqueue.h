@@ -514,6 +514,7 @@ struct lq_pack_opts {
     size_t size;
     const char *output;                 /* new file; .tar.gz, .tgz, .tar.zst: its end decides. Never overwritten */
     const char *why, *command, *reporter;
+    struct lq_log *log;                 /* NULL: none; else files were added and nothing was asked: the messages' lines go into logs/ */
 };
 /** An evidence tarball of a case, or (c NULL) of a set, straight from the queues, which are only read. Custody: copy. LQ_OK; LQ_EREFUSED: output exists; LQ_ENOSPC … */
 LQ_API int lq_pack(struct lq_case *c, const struct lq_set *set, const struct lq_pack_opts *opts, struct lq_error *err);
