@@ -53,7 +53,6 @@ PKG_CFLAGS  := $(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)
 MIME_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(MIME_PACKAGE) 2>/dev/null)
 PKG_LIBS    := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null)
 PKG_STATIC  := $(STATIC_LIBS) $(shell $(PKG_CONFIG) --static --libs $(STATIC_PACKAGES) 2>/dev/null)
-CMD_LIBS    := $(shell $(PKG_CONFIG) --libs jansson 2>/dev/null)
 CHECK_CFLAGS = $(shell $(PKG_CONFIG) --cflags check)
 CHECK_LIBS   = $(shell $(PKG_CONFIG) --libs check)
 
@@ -157,7 +156,7 @@ $(CMDLIB): $(call obj,$(CMD_SRC))
 $(B)/sbin/%: $(B)/obj/cmd/%.o $(CMDLIB) $(SHARED)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)$(CC) $(CFLAGS) $(LDFLAGS) $(MQ_LDFLAGS) $(if $(RPATH),-Wl$(comma)-rpath$(comma)'$(RPATH)') \
-	    -o $@ $< $(CMDLIB) -L$(B)/lib -lqueue -Wl,--as-needed $(CMD_LIBS)
+	    -o $@ $< $(CMDLIB) -L$(B)/lib -lqueue
 
 # One file that runs when copied to a jammed server, whatever is installed there.
 # What it has instead of a shared library comes before the archive, so that the linker does not look there.

@@ -1,22 +1,13 @@
 /* Records as a list of messages. */
 #include "list_from.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "opts.h"
-#include "print.h"
 #include "report.h"
 
-enum {
-    LINE_MAX_BYTES = 64 << 20,      /* a record of 100,000 recipients takes 40 MiB */
-    ID_MAX_BYTES = 255
-};
+enum { ID_MAX_BYTES = 255 };
 
 static char *copy(const char *text)
 {
@@ -47,25 +38,14 @@ static void list_add(struct list_from *l, const struct listed *entry)
 
 /* --- reading --- */
 
-struct reader;
+static const uint64_t fields_asked = LQ_FIELD_BIT(LQ_HOST) | LQ_FIELD_BIT(LQ_SPOOL) | LQ_FIELD_BIT(LQ_QUEUE_ID) | LQ_FIELD_BIT(LQ_IDENTITY);
 
-/* One object of the list. */
-typedef int add_fn(struct reader *r, const json_t *record, struct lq_error *err);
-
-struct reader {
-    struct list_from *list;
-    const char *path;           /* as sentences call it */
-    size_t line;
-    add_fn *add;
-    char *verb;                 /* of a job's file: goes here */
-};
-
-/* A text of the record; the empty one names nothing. */
-static const char *member(const json_t *record, const char *key)
+/* A text of the record; the empty one names nothing, and of one with a NUL the rest would not be compared. */
+static char *member(const struct lq_record *rec, enum lq_field f)
 {
-    const char *text = json_string_value(json_object_get(record, key));
+    struct lq_str s = lq_record_text(rec, f);
 
-    return text && *text ? text : NULL;
+    return s.p && s.n > 0 && strlen(s.p) == s.n ? (char *)s.p : NULL;
 }
 
 static bool is_id(const char *id)
@@ -78,149 +58,77 @@ static bool is_id(const char *id)
     return n <= ID_MAX_BYTES;
 }
 
-static int add_record(struct reader *r, const json_t *record, struct lq_error *err)
+static int add_record(struct list_from *l, const char *name, size_t number, const struct lq_record *rec, struct lq_error *err)
 {
-    const char *schema = member(record, "schema");
     struct listed entry = {
-        .host = (char *)member(record, "host"), .spool = (char *)member(record, "spool"),
-        .id = (char *)member(record, "queue_id"), .identity = (char *)member(record, "identity"),
+        .host = member(rec, LQ_HOST), .spool = member(rec, LQ_SPOOL), .id = member(rec, LQ_QUEUE_ID), .identity = member(rec, LQ_IDENTITY),
     };
 
-    if (!json_is_object(record) || !schema || strcmp(schema, "mqtools.record/1") != 0)
-        return opts_wrong(err, "%s, line %zu: not a record as mqgrep -j writes it (mqtools.record/1)", r->path, r->line);
     if (!entry.spool || !entry.id || !entry.identity)
-        return opts_wrong(err, "%s, line %zu: the record has no %s; mqgrep -j writes it", r->path, r->line,
+        return opts_wrong(err, "%s, record %zu: it has no %s; mqgrep -j writes it", name, number,
                           !entry.id ? "queue_id" : !entry.spool ? "spool" : "identity");
     if (!is_id(entry.id))
-        return opts_wrong(err, "%s, line %zu: \"%.100s\" is not a message id", r->path, r->line, entry.id);
-    list_add(r->list, &entry);
+        return opts_wrong(err, "%s, record %zu: \"%.100s\" is not a message id", name, number, entry.id);
+    if (!entry.host && lq_record_has(rec, LQ_HOST) == LQ_PRESENT)
+        return opts_wrong(err, "%s, record %zu: its host is no name", name, number);
+    list_add(l, &entry);
     return LQ_OK;
 }
 
-static bool blank(const char *p, size_t n)
+/* The first line that is no record; of several the first sentence only counts them. */
+static const char *first_trouble(const struct lq_scan *scan)
 {
-    return strspn(p, " \t\r") >= n;
+    return lq_scan_stats(scan).troubles == 0 ? NULL : lq_scan_trouble(scan, lq_scan_stats(scan).troubles > 1);
 }
 
-/* p[n] is a NUL. The parser's own limit of depth (2,048) holds. */
-static int add_line(struct reader *r, const char *p, size_t n, struct lq_error *err)
+static int read_records(struct list_from *l, const char *name, struct lq_queue *records, struct lq_error *err)
 {
-    json_error_t wrong;
-    json_t *record;
-    int rc;
+    struct lq_scan_opts opts = { .size = sizeof(opts), .fields = fields_asked };
+    const struct lq_record *rec;
+    struct lq_scan *scan;
+    size_t number = 0;
+    int rc = lq_scan_begin(&scan, records, &opts, err);
 
-    r->line++;
-    if (blank(p, n))
-        return LQ_OK;
-    record = json_loadb(p, n, JSON_REJECT_DUPLICATES, &wrong);
-    if (!record)
-        return opts_wrong(err, "%s, line %zu: %s", r->path, r->line, wrong.text);
-    rc = r->add(r, record, err);
-    json_decref(record);
-    return rc;
-}
-
-/* Lines of what was read so far; the last one stays until it is whole. */
-static int add_lines(struct reader *r, struct text *t, bool end, struct lq_error *err)
-{
-    size_t from = 0;
-    int rc = LQ_OK;
-
-    while (rc == LQ_OK && from < t->n) {
-        char *p = t->p + from, *newline = memchr(p, '\n', t->n - from);
-
-        if (!newline && !end)
-            break;
-        if (!newline) {
-            text_char(t, '\0');
-            t->n--;
-            p = t->p + from;
-            newline = t->p + t->n;
-        }
-        *newline = '\0';
-        rc = add_line(r, p, (size_t)(newline - p), err);
-        from = (size_t)(newline - t->p) + 1;
-    }
-    from = from < t->n ? from : t->n;
-    if (from > 0)
-        memmove(t->p, t->p + from, t->n - from);
-    t->n -= from;
-    if (rc == LQ_OK && t->n > LINE_MAX_BYTES)
-        return opts_wrong(err, "%s, line %zu: longer than %d MiB", r->path, r->line + 1, LINE_MAX_BYTES >> 20);
-    return rc;
-}
-
-static int read_lines(struct reader *r, int fd, struct lq_error *err)
-{
-    struct text t = { 0 };
-    char buf[65536];
-    ssize_t got;
-    int rc = LQ_OK;
-
-    do {
-        got = read(fd, buf, sizeof(buf));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0) {
-            rc = opts_wrong(err, "cannot read %s: %s", r->path, strerror(errno));
-            break;
-        }
-        text_add(&t, buf, (size_t)got);
-        /* Looking for the end of a long line again and again would take its length squared. */
-        if (got == 0 || memchr(buf, '\n', (size_t)got) || t.n > LINE_MAX_BYTES)
-            rc = add_lines(r, &t, got == 0, err);
-    } while (rc == LQ_OK && got != 0);
-    text_done(&t);
+    if (rc != LQ_OK)
+        return rc;
+    while ((rc = lq_scan_next(scan, &rec, err)) == LQ_OK && (rc = add_record(l, name, ++number, rec, err)) == LQ_OK)
+        ;
+    if (rc == LQ_END)
+        rc = first_trouble(scan) ? opts_wrong(err, "%s", first_trouble(scan)) : LQ_OK;
+    lq_scan_end(scan);
     return rc;
 }
 
 int list_from_read(struct list_from *l, const char *path, struct lq_error *err)
 {
     bool standard = strcmp(path, "-") == 0;
-    struct reader r = { .list = l, .path = standard ? "standard input" : path, .add = add_record };
-    int fd, rc;
+    struct lq_queue *records;
+    int rc;
 
     if (l->given)
         return opts_wrong(err, "given twice");
     l->given = true;
     l->standard_input = standard;
-    fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return opts_wrong(err, "cannot open %s: %s", path, strerror(errno));
-    rc = read_lines(&r, fd, err);
-    if (!standard)
-        close(fd);
+    rc = lq_records_open(&records, path, err);
+    if (rc != LQ_OK)
+        return rc;
+    rc = read_records(l, standard ? "standard input" : path, records, err);
+    lq_queue_close(records);
     return rc;
 }
 
-/* Its first line says what the job did, each further one what became of a message. */
-static int add_job_line(struct reader *r, const json_t *line, struct lq_error *err)
+static void add_of_job(void *ctx, const char *spool, const char *id, const char *identity)
 {
-    const char *event = member(line, "event"), *verb = member(line, "verb"), *result = member(line, "result");
-    struct listed entry = { .spool = (char *)member(line, "spool"), .id = (char *)member(line, "id"),
-                            .identity = (char *)member(line, "identity"), .of_job = true };
+    struct listed entry = { .spool = (char *)spool, .id = (char *)id, .identity = (char *)identity, .of_job = true };
 
-    if (!event)
-        return opts_wrong(err, "%s, line %zu: not a line of a job", r->path, r->line);
-    if (strcmp(event, "intent") == 0)
-        snprintf(r->verb, 16, "%s", verb ? verb : "?");
-    if (strcmp(event, "message") == 0 && result && strcmp(result, "done") == 0 && entry.spool && entry.id)
-        list_add(r->list, &entry);
-    return LQ_OK;
+    list_add(ctx, &entry);
 }
 
-int list_from_job(struct list_from *l, const char *path, char verb[16], struct lq_error *err)
+int list_from_job(struct list_from *l, struct lq_vault *v, const char *job, char verb[16], struct lq_error *err)
 {
-    struct reader r = { .list = l, .path = path, .add = add_job_line, .verb = verb };
-    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC), rc;
+    int rc = lq_vault_job(v, job, verb, add_of_job, l, err);
 
-    if (fd < 0 && errno == ENOENT)
-        return LQ_ENOENT;
-    if (fd < 0)
-        return opts_wrong(err, "cannot open %s: %s", path, strerror(errno));
-    l->given = true;
-    rc = read_lines(&r, fd, err);
-    close(fd);
+    l->given = l->given || rc != LQ_ENOENT;
     return rc;
 }
 

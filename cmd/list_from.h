@@ -30,15 +30,14 @@ struct list_from {
 };
 
 /*
- * Read NDJSON from a file, "-" for standard input. LQ_OK; LQ_EINVAL with a sentence that names the line when anything in it is not a
- * record of a message: then none of it may be used.
+ * Read NDJSON from a file, "-" for standard input. LQ_OK; LQ_EINVAL with a sentence that names the line, or the record, when anything in it is
+ * not a record of a message: then none of it may be used. LQ_ENOENT and the like when it cannot be opened.
  */
 int list_from_read(struct list_from *l, const char *path, struct lq_error *err);
 /*
- * The messages that a job did what it should with, from its own file (JOB.ndjson in a vault). *verb: what it did, of at most 15 bytes; it may be
- * called for several vaults of one job. LQ_OK; LQ_ENOENT there is no such file, err is not filled; LQ_EINVAL.
+ * The messages that a job did what it should with. verb: what it did; it may be called for several vaults of one job. As lq_vault_job().
  */
-int list_from_job(struct list_from *l, const char *path, char verb[16], struct lq_error *err);
+int list_from_job(struct list_from *l, struct lq_vault *v, const char *job, char verb[16], struct lq_error *err);
 /* Sort and drop repeats, and give all ids to `ids`: the queue need not be read for others. */
 int list_from_finish(struct list_from *l, struct ids *ids, struct lq_error *err);
 /* Whether the list names this message: host, spool, id and identity agree. */

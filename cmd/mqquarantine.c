@@ -78,13 +78,8 @@ static bool from_job(struct quarantine *q, const char *job)
     struct lq_error err;
 
     for (size_t i = 0; i < q->cases.vault_count; i++) {
-        struct text path = { 0 };
-        int rc;
+        int rc = list_from_job(&q->a.from, q->cases.vaults[i], job, verb, &err);
 
-        text_format(&path, "%s/jobs/%s.ndjson", lq_vault_dir(q->cases.vaults[i]), job);
-        text_char(&path, '\0');
-        rc = list_from_job(&q->a.from, path.p, verb, &err);
-        text_done(&path);
         known |= rc == LQ_OK;
         if (rc == LQ_OK || rc == LQ_ENOENT)
             continue;

@@ -471,6 +471,14 @@ LQ_API int lq_vault_open(struct lq_vault **out, const char *dir, struct lq_error
 LQ_API const char *lq_vault_dir(const struct lq_vault *v);
 LQ_API void lq_vault_close(struct lq_vault *v);
 
+/* A message that a job did what it should with. identity: NULL if its file knows none. The texts live during the call. */
+typedef void lq_job_message_fn(void *ctx, const char *spool, const char *id, const char *identity);
+/**
+ * Tell the messages that a job of this vault did what it should with, from the job's own file, and what that was ("hold"). LQ_OK; LQ_ENOENT: the vault knows
+ * no such job; LQ_EDAMAGED: a line is none, and what was told before is not to be used; LQ_EACCES, LQ_EIO, LQ_ENOMEM.
+ */
+LQ_API int lq_vault_job(struct lq_vault *v, const char *job, char verb[16], lq_job_message_fn *each, void *ctx, struct lq_error *err);
+
 /** Names of all cases, oldest first; *n of them. The array is the caller's: lq_names_free(). */
 LQ_API int lq_vault_cases(struct lq_vault *v, char ***names, size_t *n, struct lq_error *err);
 LQ_API void lq_names_free(char **names, size_t n);

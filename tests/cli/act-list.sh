@@ -45,6 +45,10 @@ bad '{"schema":"mqtools.record/1","queue_id":"1aaaaa-000001-aa","identity":"1"}\
 bad '{"schema":"mqtools.record/1","spool":"/x","queue_id":"../../etc/passwd","identity":"1"}\n'
 bad '{"schema":"mqtools.record/1","spool":"/x","queue_id":["a"],"identity":"1"}\n'
 bad '{"schema":"mqtools.record/1","spool":"/x","queue_id":"a b","identity":"1"}\n'
+# A NUL ends no text: what stands before it must not be taken for all of it. (identity is that of a message that is there.)
+bad "${good/\",\"problems\"/\\\\u0000x\",\"problems\"}\n"
+bad "${good/\"mta\"/\"host\":\"\",\"mta\"}\n"
+bad "${good/\"sender\":\"/\"sender\":5,\"x\":\"}\n"
 bad "${good%\}},\"queue_id\":\"1aaaaa-000002-aa\"}\n"
 bad "$good$good\n"
 bad "${good%\}}\n"
