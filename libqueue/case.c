@@ -741,7 +741,12 @@ static int make_dir(struct lq_vault *v, int dirfd, const char *name, int *fd)
 
     if ((error == ENOSPC || error == EDQUOT) && vault_use_reserve(v))
         error = file_make_dir(dirfd, name, 0700);
-    return error ? error : file_open_below(dirfd, name, fd);
+    if (error)
+        return error;
+    error = file_open_below(dirfd, name, fd);
+    if (error)
+        file_remove_dir(dirfd, name);
+    return error;
 }
 
 static int fill_new(struct lq_case *c)

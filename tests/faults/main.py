@@ -14,10 +14,11 @@ import disks
 import driver
 import mail
 import selftest
+import traced
 
 
 def everything():
-    return selftest.scenarios() + mail.scenarios() + disks.scenarios()
+    return selftest.scenarios() + mail.scenarios() + disks.scenarios() + traced.scenarios()
 
 
 def other_file_system(base):
