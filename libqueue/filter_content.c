@@ -76,8 +76,16 @@ struct search {
     const struct operand *o;
     struct filter_state *state;
     enum tri found;
-    size_t seen;
+    size_t seen, stops;
 };
+
+/* Each text may cost a pattern's whole match limit, and a message may have a thousand: after so many that ran into it the rest is not known. */
+enum { STOPS_MAX = 8 };
+
+static bool goes_on(const struct search *s)
+{
+    return s->found != TRI_YES && s->stops < STOPS_MAX;
+}
 
 static void look(struct search *s, struct bytes text)
 {
@@ -85,6 +93,7 @@ static void look(struct search *s, struct bytes text)
 
     s->found = tri_or(s->found, s->o->all ? tri_not(t) : t);
     s->seen++;
+    s->stops += t == TRI_UNKNOWN;
 }
 
 /* more: whether there may be others that were not seen, no or unknown. */
@@ -134,7 +143,7 @@ enum tri content_match_header(const struct operand *o, const struct lq_record *r
             *need |= SEC_CONTROL;
         return TRI_UNKNOWN;
     }
-    while (s.found != TRI_YES && header_next(&block, &h)) {
+    while (goes_on(&s) && header_next(&block, &h)) {
         if (!bytes_ieq(h.name, wanted))
             continue;
         /* Of a block that was cut the last field may have gone on in lines that are missing: that there is one is all that is known. */
@@ -158,7 +167,7 @@ enum tri content_match_body(const struct operand *o, const struct lq_record *r, 
             *need |= (SEC_CONTROL | SEC_BODY) & ~r->have;
         return TRI_UNKNOWN;
     }
-    for (size_t i = 0; s.found != TRI_YES && mime_item(r->body, i, &text); i++)
+    for (size_t i = 0; goes_on(&s) && mime_item(r->body, i, &text); i++)
         look(&s, text);
     return answer(&s, r->broken & (SEC_CONTROL | SEC_BODY) || mime_cut(r->body) ? TRI_UNKNOWN : TRI_NO);
 }

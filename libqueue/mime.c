@@ -246,13 +246,19 @@ static void header_line(struct mime *m, struct bytes line, bool begins)
     }
     m->field = FIELD_COUNT;
     name = bytes_trim(bytes_from(line.p, colon));
-    for (enum field f = 0; f < FIELD_COUNT; f++)
-        if (!m->seen[f] && bytes_ieq(name, field_names[f])) {
-            m->field = f;
-            m->seen[f] = true;
-            line = bytes_skip(line, colon + 1);
-            buf_add(&m->values[f], line.p, line.n);
+    for (enum field f = 0; f < FIELD_COUNT; f++) {
+        if (!bytes_ieq(name, field_names[f]))
+            continue;
+        /* Of two, readers of mail take the one or the other. */
+        if (m->seen[f]) {
+            m->cut = true;
+            return;
         }
+        m->field = f;
+        m->seen[f] = true;
+        line = bytes_skip(line, colon + 1);
+        buf_add(&m->values[f], line.p, line.n);
+    }
 }
 
 /* The value as a C string; NULL where there is none. */
