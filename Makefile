@@ -244,6 +244,7 @@ bench: all tools
 	scripts/bench $(BENCH_FLAGS)
 	scripts/bench-acting
 	scripts/bench-log
+	scripts/bench-from
 
 cov:
 	+@scripts/coverage
