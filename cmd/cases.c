@@ -190,6 +190,7 @@ static void json(const struct lq_case_info *info)
     member(&raw, "verb", info->verb);
     member(&raw, "why", info->why);
     member(&raw, "command", info->command);
+    text_put(&raw, info->redacted ? ",\"redacted\":true" : "");
     text_format(&raw, ",\"created\":%lld,\"messages\":%llu,\"bytes\":%llu,\"restored\":%llu,\"spools\":%zu}",
                 (long long)info->created, (unsigned long long)info->messages, (unsigned long long)info->bytes,
                 (unsigned long long)info->restored, info->spools);
@@ -272,6 +273,8 @@ void cases_show(const struct lq_case *c, bool as_json)
     line(&t, "path", info->path);
     line(&t, "custody", custodies[info->custody]);
     line(&t, "condition", condition(info));
+    if (info->redacted)
+        line(&t, "redacted", "holds no messages, only what is known of them");
     line(&t, "host", info->host);
     line(&t, "verb", info->verb);
     line(&t, "why", info->why);

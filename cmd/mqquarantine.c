@@ -18,7 +18,8 @@ struct quarantine {
     const struct verb *verb;
     const char **words;         /* after the verb: cases */
     size_t word_count;
-    const char *output;
+    const char *output, *reporter;
+    bool redact;
     unsigned long days;
     struct loglines log;
     struct cases cases;
@@ -193,7 +194,8 @@ static void show(struct quarantine *q)
         return;
     for (size_t i = 0; i < q->cases.n; i++) {
         cases_show(q->cases.list[i], q->a.json);
-        show_messages(q, q->cases.list[i]);
+        if (!lq_case_info(q->cases.list[i])->redacted)
+            show_messages(q, q->cases.list[i]);
     }
 }
 
@@ -270,6 +272,12 @@ static void drop(struct quarantine *q)
     text_done(&question);
 }
 
+static void note(void *ctx, const char *sentence)
+{
+    (void)ctx;
+    report(REPORT_NOTE, "%s", sentence);
+}
+
 /* Whether the logs that are to go into a pack can be read, before anything is written. */
 static bool logs_agree(struct quarantine *q)
 {
@@ -302,7 +310,7 @@ static void write_pack(struct quarantine *q, struct lq_case *c, struct lq_pack_o
 
 static void pack(struct quarantine *q)
 {
-    struct lq_pack_opts opts = { .size = sizeof(opts), .output = q->output, .why = q->a.why, .command = q->a.command.p };
+    struct lq_pack_opts opts = { .size = sizeof(opts), .output = q->output, .why = q->a.why, .command = q->a.command.p, .redact = q->redact, .tell = note };
 
     if (!q->output) {
         wrong(q, "--output FILE says where; its name ends in .tar.gz, .tgz or .tar.zst");
@@ -312,10 +320,16 @@ static void pack(struct quarantine *q)
         wrong(q, "one case, or a selection of messages in the queue, not both");
         return;
     }
+    if (q->redact && loglines_asked(&q->log)) {
+        wrong(q, "--log does not go with --redact: the lines of a mail log name people");
+        return;
+    }
     if (!logs_agree(q))
         return;
     if (q->word_count ? !open_cases(q) : !acting_guard(&q->a) || !select_open(&q->a.sel) || !acting_gather(&q->a))
         return;
+    opts.trust = q->a.sel.trust;
+    opts.reporter = q->reporter ? q->reporter : q->a.sel.conf.reporter;
     if (q->a.dry)
         report(REPORT_NOTE, "%s would be written; nothing was", opts.output);
     else
@@ -376,6 +390,8 @@ static const struct opt options[] = {
     { "again", 0, NULL, "restore also what went back before, and copies; it can be delivered twice", INTO(opt_flag, a.again) },
     { "output", 0, "FILE", "what pack writes: .tar.gz, .tgz or .tar.zst", INTO(opt_text, output) },
     { "log", 0, "FILE", "pack the lines about the messages in this mail log, too", INTO(loglines_option, log) },
+    { "reporter", 0, "NAME <ADDRESS>", "who reports abuse: xarf.json in a pack says it", INTO(opt_text, reporter) },
+    { "redact", 0, NULL, "pack no messages, and nothing that names people", INTO(opt_flag, redact) },
     { "days", 0, "N", "expire undo cases older than N days (7)", INTO(opt_count, days), .value = 1 },
     { .inherit = acting_options, .at = offsetof(struct quarantine, a) },
     { 0 }
@@ -409,6 +425,8 @@ static const struct {
     ROW("--again", a.again, FLAG, ON_RESTORE),
     ROW("--output", output, TEXT, ON_PACK),
     ROW("--log", log.files.n, NUMBER, ON_PACK),
+    ROW("--reporter", reporter, TEXT, ON_PACK),
+    ROW("--redact", redact, FLAG, ON_PACK),
     ROW("--days", days, NUMBER, ON_EXPIRE),
 #undef ROW
 };

@@ -47,6 +47,10 @@ static bool may_go_back(struct acting *a, const struct lq_case *c)
 {
     const struct lq_case_info *info = lq_case_info(c);
 
+    if (info->redacted) {
+        report(REPORT_FAILED, "%s is redacted: it tells of messages, but holds none that could be put back", info->name);
+        return !(a->refused = true);
+    }
     if (info->custody == LQ_COPY && !a->again) {
         report(REPORT_FAILED, "%s holds copies, not the messages that were taken out of a queue: restoring would deliver them twice (--again "
                               "does it all the same)", info->name);
@@ -62,14 +66,14 @@ void restore_run(struct acting *a, struct cases *c)
     a->lent = true;
     if (a->again)
         a->asking = ASK_NUMBER;
+    for (size_t i = 0; i < c->n; i++)
+        if (!may_go_back(a, c->list[i]))
+            return;
     if (a->again && a->yes && !a->expect) {
         report(REPORT_FAILED, "--again can deliver messages twice: --yes is not enough, --expect N is");
         a->refused = true;
         return;
     }
-    for (size_t i = 0; i < c->n; i++)
-        if (!may_go_back(a, c->list[i]))
-            return;
     select_close(&a->sel);
     for (size_t i = 0; i < c->n; i++)
         if (!lend(a, c->list[i]))

@@ -255,6 +255,7 @@ static int load_info(struct lq_case *c, const char *text, size_t n, struct lq_er
     i->verb = value_of(c, text, n, "Mqtools-Verb");
     i->why = value_of(c, text, n, "Mqtools-Why");
     i->command = value_of(c, text, n, "Mqtools-Command");
+    i->redacted = value_of(c, text, n, CASE_REDACTED) != NULL;
     i->messages = number_of(value_of(c, text, n, "Mqtools-Messages"));
     i->bytes = number_of(oxum);
     c->payload_files = oxum && strchr(oxum, '.') ? number_of(strchr(oxum, '.') + 1) : 0;
@@ -704,6 +705,8 @@ int lq_case_queue(struct lq_queue **out, struct lq_case *c, size_t i, struct lq_
 
     if (i >= c->spool_count)
         return error_set(err, LQ_EINVAL, "case %s has no spool number %zu", c->name, i);
+    if (c->info.redacted)
+        return error_set(err, LQ_EREFUSED, "%s is redacted: it tells of messages, but holds none that could be read or put back", c->path);
     rc = open_unpacked(c, err);
     if (rc != LQ_OK)
         return rc;

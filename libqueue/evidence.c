@@ -1,9 +1,9 @@
 /*
  * Evidence packs: a case, or messages of live queues, as one archive for others to read and check. Queues are only read.
  *
- * The archive is a bag like a packed case (custody: copy) with more beside data/: eml/ (each message as it would be sent), summary.txt, and a
- * journal that goes on with who packed it, on which host and by which clock. What the messages are is known at the end, so tag files come
- * last. Messages of a live queue are first copied to a working directory beside the archive, some at a time (evidence_live.c), so that
+ * The archive is a bag like a packed case (custody: copy) with more beside data/: eml/ (each message as it would be sent), pages for people
+ * (evidence_pages.c), and a journal that goes on with who packed it, on which host and by which clock. What the messages are is known at the
+ * end, so tag files come last. A redacted one has other records and, in data/, hashes in place of files (redact.c). Messages of a live queue are first copied to a working directory beside the archive, some at a time (evidence_live.c), so that
  * the raw files, the .eml and the record of one message are of one moment.
  */
 #include "evidence.h"
@@ -43,12 +43,30 @@ static int tar_failed(const struct evidence *e, int error, struct lq_error *err)
 
 int evidence_record(struct evidence *e, const struct lq_record *rec, struct lq_error *err)
 {
-    int error = 0, rc = e->records_kept ? LQ_OK : records_add(&e->records, rec, &error, err);
+    int error = 0, rc = LQ_OK;
 
+    if (e->opts->redact) {
+        redact_record(&e->records.b, rec);
+        error = records_added(&e->records);
+    } else if (!e->records_kept) {
+        rc = records_add(&e->records, rec, &error, err);
+    }
     summary_add(&e->summary, rec);
+    page_add(&e->page, rec);
     if (rc == LQ_OK)
         rc = evidence_log_want(e, rec, err);
     return error ? evidence_error(e, "records.ndjson", error, err) : rc;
+}
+
+/* In place of the message and its files: what proves later that they are the same. */
+static int add_original(struct evidence *e, struct reading *rd, struct lq_error *err)
+{
+    char why[256] = "";
+    int error = redact_original(&e->originals.b, rd, e->tar.d, e->tar.block, why);
+
+    if (error == 0)
+        error = records_added(&e->originals);
+    return error ? evidence_error(e, *why ? why : "data/originals.ndjson", error, err) : LQ_OK;
 }
 
 /* --- eml/ --- */
@@ -138,15 +156,20 @@ static int one_message(struct evidence *e, struct reading *rd, const struct ref 
         return LQ_OK;
     if (records)
         rc = evidence_record(e, rec, err);
-    if (rc == LQ_OK)
+    if (rc == LQ_OK && e->opts->redact) {
+        rc = add_original(e, rd, err);
+    } else if (rc == LQ_OK) {
         rc = evidence_eml(e, rd, spool, err);
+        if (rc == LQ_OK && e->reported)
+            xarf_add(&e->xarf, rec, &e->eml);
+    }
     reading_end(rd);
     return rc;
 }
 
 int evidence_queue(struct evidence *e, struct lq_queue *q, size_t spool, bool records, struct lq_error *err)
 {
-    uint64_t want = records && !e->records_kept ? LQ_FIELDS_ALL : summary_fields | LQ_FIELD_BIT(LQ_ARRIVAL_TIME);
+    uint64_t want = records && !e->records_kept ? LQ_FIELDS_ALL : records ? summary_fields | page_fields | xarf_fields : xarf_fields;
     struct lq_record rec = { 0 };
     struct reading rd;
     struct spool sp;
@@ -199,6 +222,26 @@ static void clock_facts(struct evidence *e)
     e->clock_error_us = t.maxerror;
 }
 
+/* The journal of the case stays behind, where addresses may stand in it; its end is named, so that it can be shown later to be the one. */
+static void name_journal(struct buf *b, const struct evidence *e)
+{
+    const char *p = e->source_journal.p, *end = p + e->source_journal.n, *line = p;
+    struct digest *d = digest_new();
+    char hex[DIGEST_HEX + 1] = "";
+    int64_t lines = 0;
+
+    for (const char *nl; p < end && (nl = memchr(p, '\n', (size_t)(end - p))) != NULL; p = nl + 1, lines++)
+        line = p;
+    if (d && lines > 0) {
+        digest_add(d, line, (size_t)(p - line - 1));
+        digest_end(d, hex);
+        json_number(b, "source_journal_lines", lines);
+        json_text(b, "source_journal_sha256", hex);
+    }
+    b->failed = b->failed || !d;
+    digest_free(d);
+}
+
 static void write_facts(struct evidence *e, struct buf *b)
 {
     const struct lq_pack_opts *o = e->opts;
@@ -208,11 +251,14 @@ static void write_facts(struct evidence *e, struct buf *b)
 
     json_text(b, "verb", "pack");
     json_text(b, "why", o->why);
-    json_text(b, "command", o->command);
+    json_text(b, "command", e->bag.info.command);
     json_text(b, "reporter", o->reporter);
     json_text(b, "source", e->c ? e->c->name : "live queue");
     json_text(b, "software", "mqtools " MQ_VERSION);
-    job_who(b);
+    if (o->redact)
+        name_journal(b, e);
+    else
+        job_who(b);
     if (uname(&u) == 0) {
         json_text(b, "kernel", u.release);
         json_text(b, "machine", u.machine);
@@ -242,7 +288,7 @@ static int write_journal(struct evidence *e, struct lq_error *err)
 {
     struct buf members = { 0 };
     struct lq_case *c = e->c;
-    int error = c ? case_read_file(c, "journal.ndjson", &e->journal) : 0;
+    int error = c ? case_read_file(c, "journal.ndjson", e->opts->redact ? &e->source_journal : &e->journal) : 0;
 
     if (error)
         return case_error(c, "journal.ndjson", error, err);
@@ -255,63 +301,9 @@ static int write_journal(struct evidence *e, struct lq_error *err)
     return error ? error_memory(err) : LQ_OK;
 }
 
-/* --- summary.txt --- */
-
-static void line(struct buf *b, const char *name, const char *value)
-{
-    if (!value || !*value)
-        return;
-    buf_printf(b, "%-10s ", name);
-    summary_text(b, value, strlen(value));
-    buf_add_char(b, '\n');
-}
-
-static const char closing[] =
-    "\nWhat is in this archive\n"
-    "  data/                    the mail server's own queue files, byte for byte\n"
-    "  eml/                     each message as it would have been sent (RFC 5322)\n"
-    "  records.ndjson           the envelope, client and header of each message, one JSON object a line\n"
-    "  spools.ndjson            which server and directory each folder of data/ came from\n"
-    "  journal.ndjson           who did what to these files, and when; each line holds the SHA-256 of the one before\n"
-    "  bag-info.txt, bagit.txt  about this archive, which is a BagIt bag (RFC 8493)\n"
-    "  manifest-sha256.txt, tagmanifest-sha256.txt    SHA-256 of every file\n"
-    "\nHow to check it\n"
-    "  In the unpacked directory: sha256sum -c manifest-sha256.txt tagmanifest-sha256.txt\n"
-    "\nWhat can be relied on\n"
-    "  The client address, port and time of each record were observed by the receiving server itself on the\n"
-    "  connection. The envelope sender, the HELO name, and all header fields below the server's own Received line\n"
-    "  were given by the client and may be forged. An account is named only where the server checked a login.\n"
-    "  Queue files name sender and recipients: treat this archive as personal data.\n";
-
-static void write_summary(const struct evidence *e, struct buf *b)
-{
-    char now[TIME_TEXT];
-
-    job_time(now);
-    buf_add_str(b, "Evidence from a mail queue\n==========================\n\n");
-    line(b, "Prepared:", now);
-    line(b, "By:", e->opts->reporter);
-    line(b, "Why:", e->opts->why);
-    for (size_t i = 0; i < e->bag.spool_count; i++) {
-        line(b, "Host:", e->bag.spools[i].host ? e->bag.spools[i].host : "(not known)");
-        line(b, "Queue:", e->bag.spools[i].spool);
-        line(b, "Server:", e->bag.spools[i].mta);
-    }
-    if (e->c)
-        line(b, "Case:", e->c->name);
-    if (e->clock_known && e->clock_synced)
-        buf_printf(b, "Clock:     synchronised (NTP); at packing off by %ld us, at most %ld us\n", e->clock_offset_us, e->clock_error_us);
-    else
-        buf_add_str(b, "Clock:     not known to be synchronised when this was packed\n");
-    if (e->left)
-        buf_printf(b, "Not here:  %llu messages that left the queue, or kept changing, while they were copied\n", (unsigned long long)e->left);
-    summary_print(&e->summary, b);
-    buf_add_str(b, closing);
-}
-
 /* --- tag files --- */
 
-static int add_tag(struct evidence *e, const char *name, struct buf *b, struct lq_error *err)
+int evidence_tag(struct evidence *e, const char *name, const struct buf *b, struct lq_error *err)
 {
     struct stat st = { .st_mode = 0600, .st_mtim.tv_sec = e->now };
     int error = b->failed ? ENOMEM : tar_add(&e->tar, name, &st, b->p ? b->p : "", b->n);
@@ -325,7 +317,7 @@ static int add_text(struct evidence *e, const char *name, void write(const struc
     int rc;
 
     write(e, &b);
-    rc = add_tag(e, name, &b, err);
+    rc = evidence_tag(e, name, &b, err);
     buf_done(&b);
     return rc;
 }
@@ -335,6 +327,8 @@ static void write_info(const struct evidence *e, struct buf *b)
     struct bag_sums sums = { e->tar.files, e->tar.bytes, e->summary.messages };
 
     case_info_text(&e->bag, &sums, b);
+    if (e->opts->redact)
+        buf_add_str(b, CASE_REDACTED ": yes\n");
     if (e->c)
         buf_printf(b, "Mqtools-Source-Case: %s\nMqtools-Source-Custody: %s\n", e->c->name, case_custody(e->c->info.custody));
 }
@@ -342,7 +336,10 @@ static void write_info(const struct evidence *e, struct buf *b)
 static void write_spools(const struct evidence *e, struct buf *b)
 {
     for (size_t i = 0; i < e->bag.spool_count; i++)
-        case_spool_line(&e->bag, i, NULL, b);
+        if (e->opts->redact)
+            buf_printf(b, "{\"dir\":\"%zu-%s\",\"mta\":\"%s\",\"spool\":\"\"}\n", i, e->bag.spools[i].mta, e->bag.spools[i].mta);
+        else
+            case_spool_line(&e->bag, i, NULL, b);
 }
 
 static void write_bagit(const struct evidence *e, struct buf *b)
@@ -353,7 +350,7 @@ static void write_bagit(const struct evidence *e, struct buf *b)
 
 static int add_records(struct evidence *e, struct lq_error *err)
 {
-    int error = e->records_kept ? pack_file(&e->tar, e->c->fd, "records.ndjson", "records.ndjson") : records_pack(&e->records, &e->tar);
+    int error = e->records_kept ? pack_file(&e->tar, e->c->fd, "records.ndjson", "records.ndjson") : records_pack(&e->records, &e->tar, "records.ndjson");
 
     return error ? evidence_error(e, "records.ndjson", error, err) : LQ_OK;
 }
@@ -368,13 +365,13 @@ static int add_tags(struct evidence *e, struct lq_error *err)
     if (rc == LQ_OK)
         rc = add_text(e, "bagit.txt", write_bagit, err);
     if (rc == LQ_OK)
-        rc = add_text(e, "summary.txt", write_summary, err);
+        rc = evidence_pages(e, err);
     if (rc == LQ_OK)
         rc = add_records(e, err);
     if (rc == LQ_OK)
-        rc = add_tag(e, "journal.ndjson", &e->journal, err);
+        rc = evidence_tag(e, "journal.ndjson", &e->journal, err);
     if (rc == LQ_OK)
-        rc = add_tag(e, "manifest-sha256.txt", &e->tar.manifest, err);
+        rc = evidence_tag(e, "manifest-sha256.txt", &e->tar.manifest, err);
     /* Of itself it says nothing, so it is written past the list that it is. */
     error = rc == LQ_OK ? tar_add(&e->tar, "tagmanifest-sha256.txt", &st, e->tar.tags.p, e->tar.tags.n) : 0;
     return error ? tar_failed(e, error, err) : rc;
@@ -396,17 +393,19 @@ static int pack_case(struct evidence *e, struct lq_error *err)
     int data, error, rc = LQ_OK;
 
     /* What was written at sealing is still all true, and is evidence itself. */
-    e->records_kept = c->info.sealed && !c->info.packed && c->info.restored == 0;
+    e->records_kept = c->info.sealed && !c->info.packed && c->info.restored == 0 && !e->opts->redact;
     for (size_t i = 0; rc == LQ_OK && i < c->spool_count; i++) {
         struct lq_queue *q;
 
         rc = lq_case_queue(&q, c, i, err);
+        if (rc == LQ_OK && e->opts->trust)
+            lq_queue_trust(q, e->opts->trust);
         if (rc == LQ_OK)
             rc = evidence_spool(e, q, err);
         if (rc == LQ_OK)
             rc = evidence_queue(e, q, i, true, err);
     }
-    if (rc != LQ_OK)
+    if (rc != LQ_OK || e->opts->redact)
         return rc;
     error = file_open_below(c->fd, "data", &data);
     if (error == 0) {
@@ -432,7 +431,7 @@ int evidence_spool(struct evidence *e, const struct lq_queue *q, struct lq_error
         s->dev = q->in_case->spools[q->case_spool].dev;
     else if (fstat(q->fd, &st) == 0)
         s->dev = st.st_dev;
-    if (!b->info.host)
+    if (!b->info.host && !e->opts->redact)
         b->info.host = s->host;
     return s->mta && s->spool && (s->host || !q->host) ? LQ_OK : error_memory(err);
 }
@@ -509,6 +508,10 @@ static int open_output(struct evidence *e, struct lq_error *err)
     }
     snprintf(name, sizeof(name), ".%.200s.records", e->base);
     error = records_open(&e->records, e->dir, name);
+    if (error == 0 && e->opts->redact) {
+        snprintf(name, sizeof(name), ".%.200s.originals", e->base);
+        error = records_open(&e->originals, e->dir, name);
+    }
     return error ? evidence_error(e, "records.ndjson", error, err) : LQ_OK;
 }
 
@@ -539,6 +542,7 @@ static void evidence_done(struct evidence *e, bool keep)
             file_remove(e->dir, e->base);
     }
     records_done(&e->records);
+    records_done(&e->originals);
     if (e->dir >= 0)
         close(e->dir);
     for (size_t i = 0; i < e->bag.spool_count; i++) {
@@ -551,7 +555,10 @@ static void evidence_done(struct evidence *e, bool keep)
     buf_done(&e->eml);
     buf_done(&e->journal);
     buf_done(&e->log_facts);
+    buf_done(&e->source_journal);
     summary_done(&e->summary);
+    page_done(&e->page);
+    xarf_done(&e->xarf);
 }
 
 static int write_all(struct evidence *e, const struct lq_set *set, struct lq_error *err)
@@ -563,6 +570,8 @@ static int write_all(struct evidence *e, const struct lq_set *set, struct lq_err
     if (error)
         return tar_failed(e, error, err);
     rc = e->c ? pack_case(e, err) : evidence_live(e, set, err);
+    if (rc == LQ_OK && e->opts->redact && (error = records_pack(&e->originals, &e->tar, "data/originals.ndjson")) != 0)
+        rc = tar_failed(e, error, err);
     if (rc == LQ_OK)
         rc = evidence_logs(e, err);
     if (rc == LQ_OK)
@@ -591,12 +600,18 @@ static void note_copy(struct evidence *e)
 
 int lq_pack(struct lq_case *c, const struct lq_set *set, const struct lq_pack_opts *opts, struct lq_error *err)
 {
-    struct evidence e = { .opts = opts, .c = c, .fd = -1, .dir = -1, .records.fd = -1, .now = time(NULL), .eml.limit = EML_KEPT };
+    struct evidence e = { .opts = opts, .c = c, .fd = -1, .dir = -1, .records.fd = -1, .originals.fd = -1, .now = time(NULL), .eml.limit = EML_KEPT };
     int rc;
 
     if (!opts || opts->size < sizeof(*opts) || !c == !set)
         return error_set(err, LQ_EINVAL, "lq_pack: a case or a set, and lq_pack_opts.size");
-    rc = name_output(&e, err);
+    if (opts->redact && opts->log)
+        return error_set(err, LQ_EINVAL, "lq_pack: the lines of a log name people; a redacted pack has none");
+    e.summary.redacted = e.page.redacted = opts->redact;
+    e.reported = opts->reporter && !opts->redact;
+    rc = opts->reporter ? xarf_reporter(&e.who, opts->reporter, err) : LQ_OK;
+    if (rc == LQ_OK)
+        rc = name_output(&e, err);
     if (rc == LQ_OK && c && !c->info.packed)
         rc = case_idle(c, err);
     if (rc == LQ_OK)
@@ -607,7 +622,7 @@ int lq_pack(struct lq_case *c, const struct lq_set *set, const struct lq_pack_op
         e.bag.info.created = e.now;
         e.bag.info.verb = "pack";
         e.bag.info.why = opts->why;
-        e.bag.info.command = opts->command;
+        e.bag.info.command = opts->redact ? "mqquarantine pack --redact (what else was typed is left out)" : opts->command;
         rc = write_all(&e, set, err);
     }
     if (rc == LQ_OK)

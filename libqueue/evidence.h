@@ -1,10 +1,13 @@
-/* What evidence.c, evidence_live.c and evidence_log.c share. */
+/* What evidence.c, evidence_live.c, evidence_log.c and evidence_pages.c share. */
 #ifndef EVIDENCE_H
 #define EVIDENCE_H
 
 #include "pack.h"
+#include "page.h"
+#include "redact.h"
 #include "set.h"
 #include "summary.h"
+#include "xarf.h"
 
 struct evidence {
     const struct lq_pack_opts *opts;
@@ -20,9 +23,14 @@ struct evidence {
     bool unnamed;               /* fd's file has no name yet */
     struct records records;
     bool records_kept;              /* the case's own go into the archive; only the summary is made anew */
-    struct buf eml, journal;
+    struct records originals;       /* redacted: what is in place of the files */
+    struct buf eml, journal, source_journal;
     struct buf log_facts;           /* JSON objects, after commas: what logs/ is made of */
     struct summary summary;
+    struct page page;
+    bool reported;                  /* somebody reports: who; what about is gathered in xarf */
+    struct xarf_who who;
+    struct xarf xarf;
     char last_id[256];
     uint64_t emls, left;            /* left: messages of the set that are not here */
     int64_t now;
@@ -44,6 +52,10 @@ int evidence_queue(struct evidence *e, struct lq_queue *q, size_t spool, bool re
 /* evidence_log.c: ask for the lines of a message; and, when all were asked for, read the logs and write logs/. */
 int evidence_log_want(struct evidence *e, const struct lq_record *rec, struct lq_error *err);
 int evidence_logs(struct evidence *e, struct lq_error *err);
+/* A file beside data/. */
+int evidence_tag(struct evidence *e, const char *name, const struct buf *b, struct lq_error *err);
+/* evidence_pages.c: summary.txt, report.html and xarf.json, when all messages were seen. */
+int evidence_pages(struct evidence *e, struct lq_error *err);
 /* evidence_live.c: the messages of a set. */
 int evidence_live(struct evidence *e, const struct lq_set *set, struct lq_error *err);
 

@@ -199,10 +199,11 @@ static int copy_message(struct live *l, const struct set_item *item, struct lq_e
     reading_end(&l->rd);
     if (r == COPY_FAILED)
         return evidence_error(l->e, item->id, error, err);
-    if (r == COPIED)
-        rc = evidence_record(l->e, &l->rec, err);
-    else
+    /* A redacted record is made with the hashes, of the copy. */
+    if (r != COPIED)
         l->e->left++;
+    else if (!l->e->opts->redact)
+        rc = evidence_record(l->e, &l->rec, err);
     return rc;
 }
 
@@ -221,7 +222,8 @@ static int add_copy(void *ctx, const struct tree_file *f)
 static int pack_chunk(struct live *l, struct lq_error *err)
 {
     struct lq_queue *copy;
-    int rc, fd, error = tree_walk(l->stage, NULL, add_copy, l);
+    struct trust own;
+    int rc, fd, error = l->e->opts->redact ? 0 : tree_walk(l->stage, NULL, add_copy, l);
 
     if (error)
         return evidence_error(l->e, l->e->tar.why, error, err);
@@ -232,7 +234,11 @@ static int pack_chunk(struct live *l, struct lq_error *err)
             close(fd);
         return error_memory(err);
     }
-    rc = evidence_queue(l->e, copy, l->spool, false, err);
+    /* The copy would know only loopback for a relay. */
+    own = copy->trust;
+    copy->trust = l->q->trust;
+    rc = evidence_queue(l->e, copy, l->spool, l->e->opts->redact, err);
+    copy->trust = own;
     lq_queue_close(copy);
     return rc;
 }
@@ -300,6 +306,7 @@ static int pack_queue(struct evidence *e, const struct lq_set *set, uint32_t que
     int rc;
 
     snprintf(l.work, sizeof(l.work), ".%.200s.work", e->base);
+    queue_learn_trust(l.q);
     rc = listing_dirs(&l.sp, l.q, err);
     if (rc != LQ_OK)
         return rc;

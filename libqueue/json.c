@@ -8,8 +8,7 @@
 #include "json.h"
 #include "record.h"
 
-/* Length of the valid UTF-8 character at p (RFC 3629: no overlong forms, no surrogates), 0 if there is none. */
-static size_t utf8_length(const unsigned char *p, size_t n)
+size_t json_character(const unsigned char *p, size_t n)
 {
     static const struct { unsigned char mask, lead; unsigned min; } forms[] = {
         { 0x80, 0x00, 0 }, { 0xE0, 0xC0, 0x80 }, { 0xF0, 0xE0, 0x800 }, { 0xF8, 0xF0, 0x10000 },
@@ -44,7 +43,7 @@ static bool add_string(struct buf *b, const char *text, size_t n)
             p++;
             continue;
         }
-        k = utf8_length(p, (size_t)(end - p));
+        k = json_character(p, (size_t)(end - p));
         buf_add(b, run, (size_t)(p - run));
         if (k == 0 || *p == '\0') {
             buf_add_str(b, "\xEF\xBF\xBD");
@@ -72,18 +71,23 @@ static bool add_string(struct buf *b, const char *text, size_t n)
     return kept;
 }
 
-static void add_base64(struct buf *b, const char *text, size_t n)
+void json_to_base64(struct buf *b, const void *bytes, size_t n)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const unsigned char *p = (const unsigned char *)text;
+    const unsigned char *p = bytes;
 
-    buf_add_char(b, '"');
     for (; n > 0; p += 3, n -= n < 3 ? n : 3) {
         unsigned long v = (unsigned long)p[0] << 16 | (n > 1 ? (unsigned long)p[1] << 8 : 0) | (n > 2 ? p[2] : 0);
         char out[4] = { digits[v >> 18], digits[v >> 12 & 63], n > 1 ? digits[v >> 6 & 63] : '=', n > 2 ? digits[v & 63] : '=' };
 
         buf_add(b, out, 4);
     }
+}
+
+static void add_base64(struct buf *b, const char *text, size_t n)
+{
+    buf_add_char(b, '"');
+    json_to_base64(b, text, n);
     buf_add_char(b, '"');
 }
 
@@ -131,7 +135,7 @@ bool json_base64(const char *p, size_t n, unsigned char *out, size_t *out_n)
 bool json_shows(struct bytes stored, struct bytes text)
 {
     while (stored.n > 0) {
-        size_t k = utf8_length(stored.p, stored.n);
+        size_t k = json_character(stored.p, stored.n);
         bool lost = k == 0 || *stored.p == '\0';
         struct bytes shown = lost ? BYTES("\xEF\xBF\xBD") : bytes_from(stored.p, k);
 

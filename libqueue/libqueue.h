@@ -490,6 +490,7 @@ struct lq_case_info {
     const char *name, *path;            /* path: the directory or the packed file */
     enum lq_custody custody;
     bool packed, sealed;
+    bool redacted;                      /* evidence without the messages themselves: lq_case_queue() refuses */
     bool unfinished;                    /* its job was interrupted: `recover` */
     const char *host, *why, *command, *verb;    /* NULL where not known */
     int64_t created;                    /* epoch seconds */
@@ -521,10 +522,18 @@ LQ_API void lq_case_close(struct lq_case *c);
 struct lq_pack_opts {
     size_t size;
     const char *output;                 /* new file; .tar.gz, .tgz, .tar.zst: its end decides. Never overwritten */
-    const char *why, *command, *reporter;
-    struct lq_log *log;                 /* NULL: none; else files were added and nothing was asked: the messages' lines go into logs/ */
+    const char *why, *command;
+    const char *reporter;               /* "Example Ltd <abuse@example.com>" or the address alone: xarf.json needs it. NULL: nobody */
+    const struct lq_trust *trust;       /* of a case: relays that no report is about; of a set, its queues know. NULL: loopback alone */
+    struct lq_log *log;                 /* NULL: none; else files were added and nothing was asked: the messages' lines go into logs/. Not with redact */
+    bool redact;                        /* no queue files, no messages, nothing that names people; why and reporter stay as they are */
+    lq_finding_fn *tell;                /* sentences for who packs, such as why there is no xarf.json. NULL: nobody asks */
+    void *tell_ctx;
 };
-/** An evidence tarball of a case, or (c NULL) of a set, straight from the queues, which are only read. Custody: copy. LQ_OK; LQ_EREFUSED: output exists; LQ_ENOSPC … */
+/**
+ * An evidence tarball of a case, or (c NULL) of a set, straight from the queues, which are only read. Custody: copy. LQ_OK; LQ_EINVAL: no name for
+ * an archive, a reporter that is none; LQ_EREFUSED: output exists, the case is a redacted pack; LQ_ENOSPC …
+ */
 LQ_API int lq_pack(struct lq_case *c, const struct lq_set *set, const struct lq_pack_opts *opts, struct lq_error *err);
 
 /** Finish or undo what crashed jobs left in this vault: after that every message is whole, in one place. tell: what was found and done. Jobs that live are left alone. */

@@ -70,20 +70,24 @@ int records_add(struct records *r, const struct lq_record *rec, int *error, stru
         return rc;
     buf_add(&r->b, json.p, json.n);
     buf_add_char(&r->b, '\n');
-    r->count++;
-    if (r->b.n > RECORDS_KEPT)
-        *error = flush_records(r);
+    *error = records_added(r);
     return *error ? LQ_EIO : LQ_OK;
 }
 
-int records_pack(struct records *r, struct tar *t)
+int records_added(struct records *r)
+{
+    r->count++;
+    return r->b.n > RECORDS_KEPT ? flush_records(r) : 0;
+}
+
+int records_pack(struct records *r, struct tar *t, const char *path)
 {
     struct stat st;
     int error = flush_records(r);
 
     if (error == 0 && (fstat(r->fd, &st) < 0 || lseek(r->fd, 0, SEEK_SET) < 0))
         error = errno;
-    return error ? error : tar_add_fd(t, "records.ndjson", &st, r->fd);
+    return error ? error : tar_add_fd(t, path, &st, r->fd);
 }
 
 void records_done(struct records *r)
@@ -248,7 +252,7 @@ static int pack_unsealed(struct lq_case *c, struct tar *t, struct records *r, co
     if (error == 0)
         error = pack_file(t, c->fd, "journal.ndjson", "journal.ndjson");
     if (error == 0)
-        error = records_pack(r, t);
+        error = records_pack(r, t, "records.ndjson");
     if (error == 0)
         error = tree_walk(c->fd, NULL, pack_open_rest, t);
     if (error == 0 && (t->files != sums->files || t->bytes != sums->bytes))

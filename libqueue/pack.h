@@ -5,7 +5,7 @@
 #include "bag.h"
 #include "tar.h"
 
-/* records.ndjson while its size is not known: a file without a name. */
+/* records.ndjson, or another file of lines, while its size is not known: a file without a name. */
 struct records {
     struct buf b;
     int fd;                     /* -1: not open */
@@ -16,8 +16,10 @@ struct records {
 int records_open(struct records *r, int dir, const char *name);
 /* LQ_OK, LQ_ENOMEM; LQ_EIO with *error. */
 int records_add(struct records *r, const struct lq_record *rec, int *error, struct lq_error *err);
-/* All of them as records.ndjson of the archive. 0 or errno. */
-int records_pack(struct records *r, struct tar *t);
+/* For who appended a line to r->b. 0 or errno. */
+int records_added(struct records *r);
+/* All of them as a file of the archive. 0 or errno. */
+int records_pack(struct records *r, struct tar *t, const char *path);
 void records_done(struct records *r);
 
 /* A file of a tree into the archive. 0 or errno. */

@@ -1,29 +1,36 @@
-/* Counting who sent what, and saying it in a page. */
+/* Counting who sent what, and saying it in a page of text. */
 #include "summary.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum { DISTINCT_MAX = 100000, SHOWN = 10, TEXT_MAX = 200 };
+enum { SHOWN = 10 };
 
-static const struct { enum lq_field field, other; const char *title; } keys[SUMMARY_KEYS] = {
-    { LQ_CLIENT_ADDRESS, LQ_CLIENT_ADDRESS, "Hosts that handed the messages in, by the address of their connection as this server saw it" },
-    { LQ_AUTH_USER, LQ_LOCAL_USER, "Accounts that logged in to send them" },
-    { LQ_SENDER, LQ_SENDER, "Envelope senders" },
-    { LQ_SUBJECT, LQ_SUBJECT, "Subjects" },
-    { LQ_HELO_NAME, LQ_HELO_NAME, "Names that the hosts gave themselves (HELO)" },
+/* title NULL: not in the text. open: names nobody, so that a redacted pack has it. */
+static const struct { enum lq_field field, other; const char *title; bool open; } keys[SUMMARY_KEYS] = {
+    [SUMMARY_CLIENT] = { LQ_CLIENT_ADDRESS, LQ_CLIENT_ADDRESS, "Hosts that handed the messages in, by the address of their connection as this server saw it", true },
+    [SUMMARY_ACCOUNT] = { LQ_AUTH_USER, LQ_LOCAL_USER, "Accounts that logged in to send them", false },
+    [SUMMARY_SENDER] = { LQ_SENDER, LQ_SENDER, "Envelope senders", false },
+    [SUMMARY_SUBJECT] = { LQ_SUBJECT, LQ_SUBJECT, "Subjects", false },
+    [SUMMARY_HELO] = { LQ_HELO_NAME, LQ_HELO_NAME, "Names that the hosts gave themselves (HELO)", false },
+    [SUMMARY_SIZE] = { LQ_MESSAGE_SIZE, LQ_MESSAGE_SIZE, NULL, true },
+    [SUMMARY_SIZES] = { LQ_MESSAGE_SIZE, LQ_MESSAGE_SIZE, NULL, true },
+    [SUMMARY_CLASS] = { LQ_REASON_CLASS, LQ_REASON_CLASS, NULL, true },
+    [SUMMARY_REASON] = { LQ_REASON, LQ_REASON, NULL, false },
 };
 
 const uint64_t summary_fields = LQ_FIELD_BIT(LQ_CLIENT_ADDRESS) | LQ_FIELD_BIT(LQ_AUTH_USER) | LQ_FIELD_BIT(LQ_LOCAL_USER) | LQ_FIELD_BIT(LQ_SENDER) |
-                                LQ_FIELD_BIT(LQ_SUBJECT) | LQ_FIELD_BIT(LQ_HELO_NAME) | LQ_FIELD_BIT(LQ_ARRIVAL_TIME) | LQ_FIELD_BIT(LQ_PROBLEMS);
+                                LQ_FIELD_BIT(LQ_SUBJECT) | LQ_FIELD_BIT(LQ_HELO_NAME) | LQ_FIELD_BIT(LQ_ARRIVAL_TIME) | LQ_FIELD_BIT(LQ_PROBLEMS) |
+                                LQ_FIELD_BIT(LQ_MESSAGE_SIZE) | LQ_FIELD_BIT(LQ_REASON_CLASS) | LQ_FIELD_BIT(LQ_REASON);
 
 void summary_text(struct buf *out, const char *text, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         unsigned char c = (unsigned char)text[i];
 
-        if (i == TEXT_MAX) {
+        if (i == SUMMARY_TEXT) {
             buf_add_str(out, " ...");
             return;
         }
@@ -34,128 +41,92 @@ void summary_text(struct buf *out, const char *text, size_t n)
     }
 }
 
-static uint64_t hash(const char *p, size_t n)
+static void add_arrival(struct summary *s, int64_t when)
 {
-    uint64_t h = UINT64_C(14695981039346656037);
-
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ (unsigned char)p[i]) * UINT64_C(1099511628211);
-    return h;
+    if (s->first == 0 || when < s->first)
+        s->first = when;
+    if (when > s->last)
+        s->last = when;
+    timeline_add(&s->arrivals, when);
 }
 
-static struct counted *slot(struct counted *slots, size_t cap, const char *text)
+/* The power of two at or below it, and the one above. */
+static int size_range(char out[64], int64_t size)
 {
-    size_t i = hash(text, strlen(text)) & (cap - 1);
+    int64_t from = 1;
 
-    while (slots[i].text && strcmp(slots[i].text, text) != 0)
-        i = (i + 1) & (cap - 1);
-    return &slots[i];
+    while (from <= size / 2)
+        from *= 2;
+    if (from < 1024)
+        return snprintf(out, 64, "below 1 KiB");
+    if (from < 1 << 20)
+        return snprintf(out, 64, "%lld to %lld KiB", (long long)(from >> 10), (long long)(from >> 9));
+    return snprintf(out, 64, "%lld to %lld MiB", (long long)(from >> 20), (long long)(from >> 19));
 }
 
-static bool grow(struct tally *t)
+static bool add_size(struct summary *s, int64_t size)
 {
-    size_t cap = t->cap ? t->cap * 2 : 64;
-    struct counted *more = calloc(cap, sizeof(*more));
+    char text[64];
+    int n = snprintf(text, sizeof(text), "%lld", (long long)size);
+    bool fine = counts_add(&s->counts[SUMMARY_SIZE], text, (size_t)n);
 
-    if (!more)
-        return false;
-    for (size_t i = 0; i < t->cap; i++)
-        if (t->slots[i].text)
-            *slot(more, cap, t->slots[i].text) = t->slots[i];
-    free(t->slots);
-    t->slots = more;
-    t->cap = cap;
-    return true;
+    s->bytes += size > 0 ? (uint64_t)size : 0;
+    n = size_range(text, size);
+    return counts_add(&s->counts[SUMMARY_SIZES], text, (size_t)n) && fine;
 }
 
-/* text: already printable, so that it has no NUL. */
-static bool count(struct tally *t, const char *text)
+static bool add_key(struct summary *s, enum summary_key k, const struct lq_record *r)
 {
-    struct counted *c;
+    struct lq_str text = lq_record_text(r, keys[k].field);
 
-    t->known++;
-    if (t->used * 2 >= t->cap && !grow(t))
-        return false;
-    c = slot(t->slots, t->cap, text);
-    if (!c->text && t->used == DISTINCT_MAX) {
-        t->beyond++;
+    if (!text.p)
+        text = lq_record_text(r, keys[k].other);
+    if (!text.p)
         return true;
-    }
-    if (!c->text) {
-        c->text = strdup(text);
-        if (!c->text)
-            return false;
-        t->used++;
-    }
-    c->n++;
-    return true;
+    if (k == SUMMARY_SENDER && text.n == 0)
+        text = (struct lq_str){ "<> (bounces)", 12 };
+    /* One byte more than is shown tells that there was more. */
+    return counts_add(&s->counts[k], text.p, text.n > SUMMARY_TEXT + 1 ? SUMMARY_TEXT + 1 : text.n);
 }
 
 void summary_add(struct summary *s, const struct lq_record *r)
 {
-    struct buf shown = { 0 };
-    int64_t when;
+    int64_t number;
 
     s->messages++;
     s->damaged += lq_record_text_at(r, LQ_PROBLEMS, 0).p != NULL;
-    if (lq_record_number(r, LQ_ARRIVAL_TIME, &when)) {
-        if (s->first == 0 || when < s->first)
-            s->first = when;
-        if (when > s->last)
-            s->last = when;
-    }
-    for (size_t k = 0; k < SUMMARY_KEYS; k++) {
-        struct lq_str text = lq_record_text(r, keys[k].field);
-
-        if (!text.p)
-            text = lq_record_text(r, keys[k].other);
-        if (!text.p)
-            continue;
-        shown.n = 0;
-        if (keys[k].field == LQ_SENDER && text.n == 0)
-            text = (struct lq_str){ "<> (bounces)", 12 };
-        summary_text(&shown, text.p, text.n);
-        buf_add_char(&shown, '\0');
-        s->failed = s->failed || shown.failed || !count(&s->tallies[k], shown.p);
-    }
-    buf_done(&shown);
+    if (lq_record_number(r, LQ_ARRIVAL_TIME, &number))
+        add_arrival(s, number);
+    if (lq_record_number(r, LQ_MESSAGE_SIZE, &number))
+        s->failed |= !add_size(s, number);
+    for (enum summary_key k = 0; k < SUMMARY_KEYS; k++)
+        if (keys[k].field != LQ_MESSAGE_SIZE && (keys[k].open || !s->redacted))
+            s->failed |= !add_key(s, k, r);
 }
 
-static int more_first(const void *a, const void *b)
+static void print_counts(const struct counts *c, const char *title, struct buf *out)
 {
-    const struct counted *x = a, *y = b;
-
-    if (x->n != y->n)
-        return x->n > y->n ? -1 : 1;
-    return strcmp(x->text, y->text);
-}
-
-static void print_tally(const struct tally *t, const char *title, struct buf *out)
-{
-    struct counted *all = malloc((t->used + 1) * sizeof(*all));
-    size_t n = 0;
+    size_t n;
+    struct counted *all = counts_sorted(c, &n);
     uint64_t shown = 0;
 
     if (!all) {
         out->failed = true;
         return;
     }
-    for (size_t i = 0; i < t->cap; i++)
-        if (t->slots[i].text)
-            all[n++] = t->slots[i];
-    if (n > 1)
-        qsort(all, n, sizeof(*all), more_first);
     buf_printf(out, "\n%s:\n", title);
     for (size_t i = 0; i < n && i < SHOWN; i++) {
-        buf_printf(out, "  %8llu  %s\n", (unsigned long long)all[i].n, all[i].text);
+        buf_printf(out, "  %8llu  ", (unsigned long long)all[i].n);
+        summary_text(out, all[i].text, all[i].len);
+        buf_add_char(out, '\n');
         shown += all[i].n;
     }
-    if (t->known > shown)
-        buf_printf(out, "  %8llu  others\n", (unsigned long long)(t->known - shown));
+    if (c->known > shown)
+        buf_printf(out, "  %8llu  others\n", (unsigned long long)(c->known - shown));
     free(all);
 }
 
-static void print_time(struct buf *out, int64_t t)
+void summary_time(struct buf *out, int64_t t)
 {
     char text[64];
     time_t when = (time_t)t;
@@ -169,24 +140,22 @@ void summary_print(const struct summary *s, struct buf *out)
 {
     buf_printf(out, "Messages:  %llu", (unsigned long long)s->messages);
     if (s->damaged)
-        buf_printf(out, " (%llu of them damaged; records.ndjson says how)", (unsigned long long)s->damaged);
+        buf_printf(out, " (%llu of them damaged; records.ndjson says %s)", (unsigned long long)s->damaged, s->redacted ? "which" : "how");
     if (s->last) {
         buf_add_str(out, "\nArrived:   ");
-        print_time(out, s->first);
+        summary_time(out, s->first);
         buf_add_str(out, " to ");
-        print_time(out, s->last);
+        summary_time(out, s->last);
     }
     buf_add_char(out, '\n');
-    for (size_t k = 0; k < SUMMARY_KEYS; k++)
-        if (s->tallies[k].known)
-            print_tally(&s->tallies[k], keys[k].title, out);
+    for (enum summary_key k = 0; k < SUMMARY_KEYS; k++)
+        if (keys[k].title && s->counts[k].known)
+            print_counts(&s->counts[k], keys[k].title, out);
+    out->failed = out->failed || s->failed;
 }
 
 void summary_done(struct summary *s)
 {
-    for (size_t k = 0; k < SUMMARY_KEYS; k++) {
-        for (size_t i = 0; i < s->tallies[k].cap; i++)
-            free(s->tallies[k].slots[i].text);
-        free(s->tallies[k].slots);
-    }
+    for (enum summary_key k = 0; k < SUMMARY_KEYS; k++)
+        counts_done(&s->counts[k]);
 }

@@ -149,6 +149,8 @@ int case_remove_tree(struct lq_vault *v, const char *name);
 struct bag_sums {
     uint64_t files, bytes, messages;
 };
+/* The label of bag-info.txt that says that no file of a queue is in data/. */
+#define CASE_REDACTED "Mqtools-Redacted"
 void case_info_text(const struct lq_case *c, const struct bag_sums *sums, struct buf *b);
 const char *case_custody(enum lq_custody custody);
 /* Open the packed file of a case that has a name and a vault, as c->archive; its path becomes the case's. The archive, once it has its name, is true. */
