@@ -41,3 +41,17 @@ sed -n '/^release .*: /p' .out
 quiet mqquarantine release --spool q --vault v "$job" --yes --each
 sed -n '/^release .*: /p' .out
 "$MQGREP" --spool q --now 1795300000 2>/dev/null
+
+echo '--- a job whose file is damaged, or not ours, releases nothing'
+quiet mqquarantine hold --spool q --vault w -f alice@example.com --yes
+job=$(basename "$(find w/jobs -name '*.ndjson')" .ndjson)
+cp "w/jobs/$job.ndjson" whole
+for line in 'not json' '{}' '{"event":"message","event":"message"}' '{"event":"message","result":"done","spool":"/x","id":"a\u0000b"}'; do
+    { cat whole; echo "$line"; } >"w/jobs/$job.ndjson"
+    quiet mqquarantine release --spool q --vault w "$job" --yes
+done
+rm "w/jobs/$job.ndjson"
+ln -s "$PWD/whole" "w/jobs/$job.ndjson"
+quiet mqquarantine release --spool q --vault w "$job" --yes
+quiet mqquarantine release --spool q --vault w 20200101T000000Z-0000 --yes
+"$MQGREP" --spool q --now 1795300000 2>/dev/null
