@@ -240,6 +240,9 @@ check-live: all tools
 
 SUITES ?= bookworm trixie
 
+check-browser: all
+	tests/browser/run
+
 bench: all tools
 	scripts/bench $(BENCH_FLAGS)
 	scripts/bench-acting
@@ -325,6 +328,7 @@ help:
 	@echo 'check-classify how often its "looks like" is right'
 	@echo 'check-faults acting commands broken at every call (check tries some; FAULTS_FLAGS="--only *exim*")'
 	@echo 'check-live  real MTAs in throw-away rooms, as root (SUITES="bookworm trixie" MINUTES=0.33)'
+	@echo 'check-browser  report.html of a pack in headless Chromium (scripts/deps browser)'
 	@echo 'fuzz        fuzz every parser longer (FUZZ_SECONDS=600 each, FUZZ_JOBS=1)'
 	@echo 'cov         line coverage of the tests, and of the fuzzers'"'"' corpora'
 	@echo 'bench       100,000-message queues against a yardstick (BENCH_SPOOLS=DIR, BENCH_FLAGS=--cold)'
@@ -336,7 +340,7 @@ help:
 	@echo 'WERROR=1, CC=clang, CFLAGS=, SAN=, V=1 change how it is built'
 
 FORCE:
-.PHONY: all lib commands unit tools static fuzzers replays fuzz testprograms check check-faults check-stories check-classify check-live bench cov \
+.PHONY: all lib commands unit tools static fuzzers replays fuzz testprograms check check-faults check-stories check-classify check-live check-browser bench cov \
         lint demo install uninstall dist clean version help FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:

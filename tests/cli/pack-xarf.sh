@@ -83,6 +83,7 @@ pack() { # pack NAME ARGUMENT...
 mail bob@evil.example victim@example.org "$(printf 'Gr\xc3\xbc\xc3\x9fe \xff')" 192.0.2.66.4001
 mail bob@evil.example 'victim@example.org other@example.org' 'again' 192.0.2.66.4002
 mail carol@evil.example victim@example.org "$(printf '\xe2\x82\xac%.0s' $(seq 600))" 2001:db8::5.4003
+# shellcheck disable=SC2034  # message() looks at it
 BODY=$(head -c 1200000 /dev/zero | tr '\0' 'x')
 mail dan@evil.example victim@example.org 'too large' 192.0.2.67.4004
 unset BODY
