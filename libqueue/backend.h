@@ -60,6 +60,9 @@ struct spool {
     struct spool_dir *dirs;
     size_t dir_count, dir_cap;
     void *own;                  /* the back end's notes about this spool; freed by backend->close */
+    struct dir_names *names;    /* names.c: by directory number */
+    size_t named_dirs;
+    uint64_t names_round;
     struct listing *listing;    /* the core's: names, locks, troubles */
 };
 
@@ -153,6 +156,14 @@ enum {
     CLAIM_DAMAGED = 8,          /* a control file that its server would refuse may be claimed, too */
     CLAIM_DRY = 16              /* answer as if it were claimed, but take no lock; whether somebody else has it is the caller's to ask */
 };
+
+/* --- names.c: for claims, by one thread --- */
+
+/* What was known of directories before is compared with them again from here on. */
+void spool_names_round(struct spool *sp);
+/* Whether the name was surely not in this directory at some moment since the last spool_names_round(); false: look. */
+bool spool_lacks(struct spool *sp, size_t dir, const char *name);
+void spool_names_done(struct spool *sp);
 
 /* What holding or releasing means for the key file. The engine writes and moves. */
 struct held {

@@ -44,13 +44,18 @@ static bool log_base(char base[DIR_MAX])
     return true;
 }
 
-/* As spool_dir(), without asking again whether a known one is still there. */
-static int find_dir(struct spool *sp, const char *path, size_t *dir)
+static bool is_known(const struct spool *sp, const char *path, size_t *dir)
 {
     for (*dir = 0; *dir < sp->dir_count; ++*dir)
         if (strcmp(sp->dirs[*dir].path, path) == 0)
-            return 0;
-    return spool_dir(sp, path, dir);
+            return true;
+    return false;
+}
+
+/* As spool_dir(), without asking again whether a known one is still there. */
+static int find_dir(struct spool *sp, const char *path, size_t *dir)
+{
+    return is_known(sp, path, dir) ? 0 : spool_dir(sp, path, dir);
 }
 
 /* Whether the file is there, as what it is in *st. */
@@ -121,6 +126,8 @@ static bool add_if_there(struct taking *t, size_t dir, enum exim_part part)
     struct stat st;
 
     part_name(t, part, name);
+    if (spool_lacks(t->sp, dir, name))
+        return true;
     found = look(t->sp, dir, name, &st);
     if (found == FILE_GONE)
         return true;
@@ -130,28 +137,30 @@ static bool add_if_there(struct taking *t, size_t dir, enum exim_part part)
     return true;
 }
 
-/*
- * In the log directory of the same queue; after split_spool_directory was changed, in either place, so in both. What is not there is seen from the
- * base, without opening a directory for it.
- */
+/* What is not there is seen from the base, without opening a directory for it. */
+static bool add_split_log(struct taking *t, const char *base, size_t base_dir)
+{
+    char split[DIR_MAX + 2], name[NAME_MAX + 3], place[2] = { t->id[5], '\0' };
+    struct stat st;
+    size_t dir;
+
+    snprintf(split, sizeof(split), "%s/%s", base, place);
+    if (spool_lacks(t->sp, base_dir, place) || (is_known(t->sp, split, &dir) && spool_lacks(t->sp, dir, t->id)))
+        return true;
+    snprintf(name, sizeof(name), "%s/%s", place, t->id);
+    return look(t->sp, base_dir, name, &st) == FILE_GONE || find_dir(t->sp, split, &dir) != 0 || add_if_there(t, dir, PART_LOG);
+}
+
+/* In the log directory of the same queue; after split_spool_directory was changed, in either place, so in both. */
 static bool add_logs(struct taking *t)
 {
-    char base[DIR_MAX], split[DIR_MAX + 2], name[NAME_MAX + 3];
+    char base[DIR_MAX];
     size_t dir;
-    struct stat st;
 
     split_place(t->sp->dirs[t->dir].path, base);
     if (!log_base(base) || find_dir(t->sp, base, &dir) != 0)
         return true;
-    snprintf(split, sizeof(split), "%s/%c", base, t->id[5]);
-    snprintf(name, sizeof(name), "%c/%s", t->id[5], t->id);
-    if (look(t->sp, dir, name, &st) != FILE_GONE) {
-        size_t at;
-
-        if (find_dir(t->sp, split, &at) == 0 && !add_if_there(t, at, PART_LOG))
-            return false;
-    }
-    return add_if_there(t, dir, PART_LOG);
+    return add_split_log(t, base, dir) && add_if_there(t, dir, PART_LOG);
 }
 
 /* Open -H, and see whether its first line is its own name: a file that begins otherwise is none. */
@@ -263,16 +272,20 @@ static enum claim_result without_data(struct taking *t, const char *header, cons
         return gone(t);
     if (!sound(t, t->dir, header, st, found))
         return CLAIM_REFUSED;
+    spool_names_round(t->sp);
     add_part(t, t->dir, PART_HEADER, st);
     return add_if_there(t, t->dir, PART_JOURNAL) && add_logs(t) ? CLAIM_OK : CLAIM_REFUSED;
 }
 
-/* Key first; -D, which carries the lock, last. */
+/* Key first; -D, which carries the lock, last. Nobody makes a journal or a log of it from now on, so a list of names that is true now will do. */
 static enum claim_result collect(struct taking *t, const char *header, const struct stat *data)
 {
     bool begins, picky = !(t->flags & (CLAIM_DAMAGED | CLAIM_UNLOCKED));
     struct stat st;
-    enum file_result found = picky ? look_into_header(t, header, &st, &begins) : look(t->sp, t->dir, header, &st);
+    enum file_result found;
+
+    spool_names_round(t->sp);
+    found = picky ? look_into_header(t, header, &st, &begins) : look(t->sp, t->dir, header, &st);
 
     if (found == FILE_GONE) {
         enum claim_result may = orphan(t, data);

@@ -732,6 +732,7 @@ void listing_end(struct spool *sp)
         free((char *)sp->dirs[i].queue_name);
     }
     free(sp->dirs);
+    spool_names_done(sp);
     while (l->names) {
         struct names *next = l->names->next;
 

@@ -447,14 +447,21 @@ static int log_base(struct spool *sp, size_t i)
     return own->log_dirs[i] > 0 ? own->log_dirs[i] - 1 : -1;
 }
 
+static bool is_known(const struct spool *sp, const char *path, size_t *dir)
+{
+    for (*dir = 0; *dir < sp->dir_count; ++*dir)
+        if (strcmp(sp->dirs[*dir].path, path) == 0)
+            return true;
+    return false;
+}
+
 /* The directory of a log at its full depth: one that was opened before, or through levels that are no links. */
 static bool log_dir(struct spool *sp, const char *queue, const char *path, const char *id, size_t *dir)
 {
     struct levels l;
 
-    for (*dir = 0; *dir < sp->dir_count; ++*dir)
-        if (strcmp(sp->dirs[*dir].path, path) == 0)
-            return true;
+    if (is_known(sp, path, dir))
+        return true;
     if (levels_begin(&l, sp, queue, id) != 0)
         return false;
     while (strlen(l.path) < strlen(path))
@@ -466,10 +473,12 @@ static bool log_dir(struct spool *sp, const char *queue, const char *path, const
 
 /*
  * Logs are named like the message, and lie where the setting of each log directory says; nearly always there is at most one of them. Most are not
- * there: a look from the base tells so, whatever is on the way; only what is there is gone to level by level.
+ * there: a list of names tells so, if it is true now, under the lock; else a look from the base, whatever is on the way. Only what is there is gone
+ * to level by level.
  */
 static bool add_logs(struct taking *t)
 {
+    spool_names_round(t->sp);
     for (size_t i = 0; i < LOGS; i++) {
         int base = log_base(t->sp, i);
         char path[PATH_SIZE], name[PATH_SIZE + NAME_MAX + 1];
@@ -479,6 +488,8 @@ static bool add_logs(struct taking *t)
         if (base < 0)
             continue;
         path_for(t->sp, logs[i].role, t->name, path);
+        if (is_known(t->sp, path, &dir) && spool_lacks(t->sp, dir, t->name))
+            continue;
         snprintf(name, sizeof(name), "%s/%s", path, t->name);
         if (file_stat(t->sp->dirs[base].fd, name + strlen(logs[i].name) + 1, &st) != FILE_GONE &&
             log_dir(t->sp, logs[i].name, path, t->name, &dir) && !add_log(t, dir, logs[i].role))

@@ -61,7 +61,7 @@ static void look_in(struct search *s, size_t dir, unsigned role)
     struct found f = { .dir = dir, .role = role };
 
     name_of(s, role, name);
-    if (s->remembered && sendmail_lacks(s->sp, dir, name))
+    if (s->remembered && spool_lacks(s->sp, dir, name))
         return;
     f.result = file_stat(s->sp->dirs[dir].fd, name, &f.st);
     if (f.result == FILE_GONE)
@@ -119,7 +119,7 @@ static void search_around(struct search *s, size_t home)
 
     begin_search(s);
     s->remembered = true;
-    sendmail_names_round(s->sp);
+    spool_names_round(s->sp);
     for (unsigned role = ROLE_QF; role <= ROLE_XF; role++)
         look_in_home(s, &own->homes[home], role);
     for (size_t i = 0; i < own->count; i++)

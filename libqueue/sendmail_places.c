@@ -203,7 +203,6 @@ void sendmail_close(struct spool *sp)
         free(own->homes[i].path);
     free(own->homes);
     sendmail_cf_done(&own->cf);
-    sendmail_names_done(own);
     free(own);
     sp->own = NULL;
 }

@@ -46,9 +46,6 @@ struct sendmail_places {        /* spool->own */
     struct sendmail_cf cf;
     bool configured;            /* cf is about this spool */
     bool xf_open;
-    struct sendmail_names *names;   /* by directory number: sendmail_names.c */
-    size_t name_dirs;
-    uint64_t round;
 };
 
 /* Members of the back end. */
@@ -79,14 +76,6 @@ int sendmail_open_xf(struct spool *sp);
 size_t sendmail_dir_for(const struct sendmail_home *home, unsigned role);
 /* The home that a control file in `home` with this d record (NULL: none) has its body in; false when there is no such home. */
 bool sendmail_df_home(const struct sendmail_places *own, const char *d, size_t *home);
-
-/* --- sendmail_names.c --- */
-
-/* What was known of directories before is compared with them again from here on. */
-void sendmail_names_round(struct spool *sp);
-/* Whether the name was surely not in this directory at some moment since the last sendmail_names_round(); false: look. */
-bool sendmail_lacks(struct spool *sp, size_t dir, const char *name);
-void sendmail_names_done(struct sendmail_places *own);
 
 /* Beside a qf/ or df/ where it should be, so that sendmail does not see it. */
 bool sendmail_misplaced(const struct spool *sp, const struct entry *e);

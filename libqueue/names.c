@@ -1,12 +1,13 @@
 /*
- * Which names a queue directory has, remembered. A claim asks for some thirty names that a message might have, of which nearly none is there,
- * and each look for a name that is not there costs the disk's directory a search.
+ * Which names a directory of a spool has, remembered. A claim asks for names that a message might have (logs, a journal, with Sendmail some thirty
+ * names in all queues), of which most are not there, and each look for a name that is not there costs the disk's directory a search.
  *
  * A list counts while the directory's change time is what it was when it was listed, and lay in the past then: the clock of file times ticks
- * every few milliseconds, so a change in the tick of the listing would leave no trace. Nobody can set a change time. Only what is surely
- * not there is answered; whatever else is looked at on disk, as without a list. Knows nothing of what the names mean.
+ * every few milliseconds, so a change in the tick of the listing would leave no trace. Nobody can set a change time. A directory that was
+ * removed tells nothing: another may have its path. Only what is surely not there is answered; whatever else is looked at on disk, as
+ * without a list. Knows nothing of what the names mean.
  */
-#include "sendmail_places.h"
+#include "backend.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,7 @@ enum {
 };
 
 /* Of one directory. Hashes will do: of two names with one hash the other is looked for on disk. */
-struct sendmail_names {
+struct dir_names {
     dev_t dev;
     ino_t ino;
     struct timespec changed;    /* the directory, when it was listed */
@@ -49,7 +50,7 @@ static void put(uint64_t *slots, size_t count, uint64_t h)
     slots[i] = h;
 }
 
-static bool grow(struct sendmail_names *names)
+static bool grow(struct dir_names *names)
 {
     size_t count = names->slot_count ? names->slot_count * 2 : 256;
     uint64_t *slots = names->n < NAMES_MAX ? calloc(count, sizeof(*slots)) : NULL;
@@ -66,14 +67,14 @@ static bool grow(struct sendmail_names *names)
 }
 
 struct adding {
-    struct sendmail_names *names;
+    struct dir_names *names;
     bool stopped;
 };
 
 static int add_name(void *ctx, const char *name, size_t len, unsigned char type)
 {
     struct adding *a = ctx;
-    struct sendmail_names *names = a->names;
+    struct dir_names *names = a->names;
 
     (void)len;
     (void)type;
@@ -99,7 +100,7 @@ static bool past(const struct timespec *changed, const struct timespec *now)
 }
 
 /* The clock is the one that file times come from. */
-static void list(struct sendmail_names *names, int fd, const struct stat *before)
+static void list(struct dir_names *names, int fd, const struct stat *before)
 {
     struct adding a = { .names = names };
     struct timespec now;
@@ -119,48 +120,47 @@ static void list(struct sendmail_names *names, int fd, const struct stat *before
                    same_time(&after.st_ctim, &before->st_ctim);
 }
 
-static bool unchanged(const struct sendmail_names *names, const struct stat *st)
+static bool unchanged(const struct dir_names *names, const struct stat *st)
 {
-    return names->valid && st->st_dev == names->dev && st->st_ino == names->ino && same_time(&st->st_ctim, &names->changed);
+    return names->valid && st->st_nlink > 0 && st->st_dev == names->dev && st->st_ino == names->ino && same_time(&st->st_ctim, &names->changed);
 }
 
 /* The directory's list, if it is true now. */
-static struct sendmail_names *current(struct spool *sp, size_t dir)
+static struct dir_names *current(struct spool *sp, size_t dir)
 {
-    struct sendmail_places *own = sendmail_places(sp);
-    struct sendmail_names *names;
+    struct dir_names *names;
     struct stat st;
 
-    if (dir >= own->name_dirs) {
-        struct sendmail_names *more = realloc(own->names, (dir + 1) * sizeof(*more));
+    if (dir >= sp->named_dirs) {
+        struct dir_names *more = realloc(sp->names, (dir + 1) * sizeof(*more));
 
         if (!more)
             return NULL;
-        memset(more + own->name_dirs, 0, (dir + 1 - own->name_dirs) * sizeof(*more));
-        own->names = more;
-        own->name_dirs = dir + 1;
+        memset(more + sp->named_dirs, 0, (dir + 1 - sp->named_dirs) * sizeof(*more));
+        sp->names = more;
+        sp->named_dirs = dir + 1;
     }
-    names = &own->names[dir];
-    if (names->round == own->round)
+    names = &sp->names[dir];
+    if (names->round == sp->names_round)
         return names->current ? names : NULL;
     if (fstat(sp->dirs[dir].fd, &st) < 0)
         return NULL;
     /* A directory that others change all the time is listed when that has paid for itself. */
     if (!unchanged(names, &st) && names->asked++ >= names->n / COST)
         list(names, sp->dirs[dir].fd, &st);
-    names->round = own->round;
+    names->round = sp->names_round;
     names->current = unchanged(names, &st);
     return names->current ? names : NULL;
 }
 
-void sendmail_names_round(struct spool *sp)
+void spool_names_round(struct spool *sp)
 {
-    sendmail_places(sp)->round++;
+    sp->names_round++;
 }
 
-bool sendmail_lacks(struct spool *sp, size_t dir, const char *name)
+bool spool_lacks(struct spool *sp, size_t dir, const char *name)
 {
-    const struct sendmail_names *names = current(sp, dir);
+    const struct dir_names *names = current(sp, dir);
     uint64_t h = hash(name);
 
     if (!names)
@@ -173,9 +173,11 @@ bool sendmail_lacks(struct spool *sp, size_t dir, const char *name)
     return true;
 }
 
-void sendmail_names_done(struct sendmail_places *own)
+void spool_names_done(struct spool *sp)
 {
-    for (size_t i = 0; i < own->name_dirs; i++)
-        free(own->names[i].slots);
-    free(own->names);
+    for (size_t i = 0; i < sp->named_dirs; i++)
+        free(sp->names[i].slots);
+    free(sp->names);
+    sp->names = NULL;
+    sp->named_dirs = 0;
 }
