@@ -1,6 +1,6 @@
 /*
  * Holding and releasing in place, the server's own way. The actor says what becomes of the key; here it is written beside the old one
- * under a name that no server looks at, synced, and put over it or moved, some hundred messages at a time: at any instant there is one
+ * under a name that no server looks at, synced, and put over it or moved, a thousand messages at a time: at any instant there is one
  * whole key. Where it takes both (Sendmail), a second link keeps the old one until both are done, so that recover can undo the first.
  */
 #include <errno.h>
@@ -89,7 +89,7 @@ static void undone(struct hold *h, int error)
     h->j->uses[h->s->use].unfinished |= error != 0;
 }
 
-/* The new content under a temporary name: mode and owner of the old one, locked, on its way to the disk. Its descriptor keeps the lock. */
+/* The new content under a temporary name: mode and owner of the old one, and locked. Its descriptor keeps the lock. */
 static int write_new(struct hold *h, struct work *w, const char *name)
 {
     const struct piece *key = &w->c.parts[0];
@@ -116,7 +116,6 @@ static int write_new(struct hold *h, struct work *w, const char *name)
         undone(h, disk_remove(dir, name));
         return error;
     }
-    file_sync_begin(fd);
     w->fds[w->fd_count++] = fd;
     return 0;
 }
@@ -245,6 +244,10 @@ static void sync_new(struct hold *h, struct work *w, size_t from, size_t end, si
             stop_or_fail(h, &w[first], first, disk_is_full(error) ? error : EIO);
         return;
     }
+    /* One by one, but all are on their way while the first is waited for. */
+    for (size_t i = first; i < end; i++)
+        if (is_new(h, w, i))
+            file_sync_begin(w[i].fds[0]);
     for (size_t i = first; i < end; i++) {
         char temp[NAME_MAX + 1];
 
@@ -290,7 +293,7 @@ static int sync_batch(struct hold *h, struct work *w, size_t n)
  */
 static size_t run_some(struct hold *h, struct work *w, size_t from, size_t n)
 {
-    enum { SOME = 256 };
+    enum { SOME = 1024 };
     size_t end, written = 0;
 
     for (end = from; end < n && end < h->j->cut && written < SOME; end++) {
