@@ -187,18 +187,20 @@ static struct lq_queue *site_queue(const struct site *s)
 
 /* --- beginning: vaults --- */
 
-static int open_vault(struct lq_job *j, struct site *s, struct lq_vault **out, struct lq_error *err)
+/* open: vault_make() or, to look only, vault_try(). */
+static int open_vault(struct lq_job *j, struct site *s, int (*open)(struct lq_vault **out, const char *path, struct lq_error *err),
+                      struct lq_vault **out, struct lq_error *err)
 {
     char *path = NULL;
     int rc;
 
     if (s->q->in_case && s->q->in_case->vault)
-        return vault_make(out, s->q->in_case->vault->path, err);
+        return open(out, s->q->in_case->vault->path, err);
     if (j->vault)
-        return vault_make(out, j->vault, err);
+        return open(out, j->vault, err);
     rc = lq_vault_default(&path, site_queue(s), err);
     if (rc == LQ_OK)
-        rc = vault_make(out, path, err);
+        rc = open(out, path, err);
     free(path);
     return rc;
 }
@@ -208,7 +210,7 @@ static int use_vault(struct lq_job *j, struct site *s, struct lq_error *err)
     struct lq_vault *v;
     struct stat is, was;
     struct vault_use *use;
-    int rc = open_vault(j, s, &v, err);
+    int rc = open_vault(j, s, vault_make, &v, err);
 
     if (rc != LQ_OK)
         return rc;
@@ -231,27 +233,32 @@ static int crashed_error(const char *job, const char *spool, const char *vault, 
     return error_set(err, LQ_EREFUSED, "job %s on %s was interrupted and is not finished; first: mqquarantine recover --vault %s", job, spool, vault);
 }
 
-/* Of a dry run: nothing is made, locked for longer than a look, or written. A vault that is not there has no jobs. */
-static int look_crashed(struct lq_job *j, struct site *s, struct lq_error *err)
+static int refuse_network(const struct lq_job *j, const struct site *s, const struct lq_vault *v, struct lq_error *err)
 {
-    const struct lq_case *from = s->q->in_case;
-    const char *spool = site_queue(s)->root;
-    char name[JOB_NAME + 1], *path = NULL;
-    struct lq_vault *v;
-    int rc = LQ_OK;
+    if (j->opts.nfs_ok || (!vault_on_network(site_queue(s)->fd) && (!v || !vault_on_network(v->fd))))
+        return LQ_OK;
+    return error_set(err, LQ_EREFUSED, "%s or its vault is on a network file system, where renames and locks promise less; --nfs-ok to act all the same",
+                     site_queue(s)->root);
+}
 
-    if (from && from->vault)
-        path = strdup(from->vault->path);
-    else if (j->vault)
-        path = strdup(j->vault);
-    else if (lq_vault_default(&path, site_queue(s), NULL) != LQ_OK)
-        path = NULL;
-    if (path && vault_look(&v, path, NULL) == LQ_OK) {
-        if (vault_crashed_look(v, spool, name))
-            rc = crashed_error(name, spool, v->path, err);
-        lq_vault_close(v);
-    }
-    free(path);
+/*
+ * Of a dry run: what the run would find out about its vault, but nothing is made, locked for longer than a look, or written. Who could not act is
+ * shown what would be done all the same, whatever the vault looks like from there.
+ */
+static int look_vault(struct lq_job *j, struct site *s, struct lq_error *err)
+{
+    const char *spool = site_queue(s)->root;
+    struct lq_vault *v = NULL;
+    char name[JOB_NAME + 1];
+    int rc = open_vault(j, s, vault_try, &v, err);
+
+    if (rc != LQ_OK && check_rights(s, NULL) != LQ_OK)
+        rc = LQ_OK;
+    if (rc == LQ_OK)
+        rc = refuse_network(j, s, v, err);
+    if (rc == LQ_OK && v && vault_crashed_look(v, spool, name))
+        rc = crashed_error(name, spool, v->path, err);
+    lq_vault_close(v);
     return rc;
 }
 
@@ -267,16 +274,6 @@ static int refuse_crashed(struct vault_use *use, const char *spool, struct lq_er
         rc = crashed_error(crashed[0].name, spool, use->vault->path, err);
     vault_crashed_free(crashed, n);
     return rc;
-}
-
-static int refuse_network(const struct lq_job *j, const struct site *s, struct lq_error *err)
-{
-    int fd = site_queue(s)->fd;
-
-    if (j->opts.nfs_ok || (!vault_on_network(fd) && (j->opts.dry || !vault_on_network(j->uses[s->use].vault->fd))))
-        return LQ_OK;
-    return error_set(err, LQ_EREFUSED, "%s or its vault is on a network file system, where renames and locks promise less; --nfs-ok to act all the same",
-                     site_queue(s)->root);
 }
 
 /* An undo case must fit before the first message goes: its archive, and on another file system the messages, too. */
@@ -312,10 +309,10 @@ static int check_guards(struct lq_job *j, struct lq_error *err)
 {
     int rc = LQ_OK;
 
+    for (size_t i = 0; i < j->site_count && rc == LQ_OK && !j->opts.dry; i++)
+        rc = refuse_network(j, &j->sites[i], j->uses[j->sites[i].use].vault, err);
     for (size_t i = 0; i < j->site_count && rc == LQ_OK; i++)
-        rc = refuse_network(j, &j->sites[i], err);
-    for (size_t i = 0; i < j->site_count && rc == LQ_OK; i++)
-        rc = j->opts.dry ? look_crashed(j, &j->sites[i], err)
+        rc = j->opts.dry ? look_vault(j, &j->sites[i], err)
                          : refuse_crashed(&j->uses[j->sites[i].use], site_queue(&j->sites[i])->root, err);
     for (size_t u = 0; u < j->use_count && rc == LQ_OK; u++)
         rc = check_room(j, u, err);

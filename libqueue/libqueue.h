@@ -419,7 +419,7 @@ struct lq_job_opts {
     bool active;                        /* also messages in Postfix's active queue */
     bool again;                         /* LQ_RESTORE: also what went back before, and out of copies */
     bool nfs_ok;
-    bool dry;                           /* answer what would happen; nothing is written, locked or made, no vault is needed */
+    bool dry;                           /* answer what would happen; nothing is written, locked or made, but the vault must be one that could be made or used */
     unsigned batch;                     /* messages between two syncs; 0: as many as make syncing cheap, 512 for each directory touched, at most 8,192 */
 };
 

@@ -147,6 +147,13 @@ static int check_scanned(const char *path, struct lq_error *err)
     return rc;
 }
 
+static char *parent_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return strndup(path, slash && slash > path ? (size_t)(slash - path) : 1);
+}
+
 /* The real path of a directory that may not exist yet; its parent must. */
 static char *real_path(const char *path)
 {
@@ -248,6 +255,11 @@ static bool half_made(const struct lq_vault *v)
     return file_each(v->fd, note_stranger, &stranger) == FILE_OK && !stranger;
 }
 
+static int cannot_make(const char *path, int error, struct lq_error *err)
+{
+    return error_set(err, error == ENOSPC ? LQ_ENOSPC : error == EACCES ? LQ_EACCES : LQ_EIO, "vault %s cannot be made: %s", path, strerror(error));
+}
+
 /* LOOK writes nothing; OPEN finishes one that was being made. */
 enum how { LOOK, OPEN, MAKE };
 
@@ -272,7 +284,7 @@ static int open_checked(struct lq_vault **out, const char *path, enum how how, s
         int error = file_make_dir(AT_FDCWD, v->path, 0700);
 
         if (error && error != EEXIST)
-            rc = error_set(err, error == ENOSPC ? LQ_ENOSPC : error == EACCES ? LQ_EACCES : LQ_EIO, "vault %s cannot be made: %s", v->path, strerror(error));
+            rc = cannot_make(v->path, error, err);
     }
     if (rc == LQ_OK)
         rc = open_vault_dir(path, &v->fd, err);
@@ -373,6 +385,37 @@ int vault_look(struct lq_vault **out, const char *path, struct lq_error *err)
     return open_checked(out, path, LOOK, err);
 }
 
+/* Of one that is not there, or not whole yet: vault_look() found the way to it in order. err already says why it would not do. */
+static int would_make(const char *path, int failed, struct lq_error *err)
+{
+    char *real = real_path(path), *parent = real ? parent_of(real) : NULL;
+    struct stat st;
+    bool there = real && lstat(real, &st) == 0;
+    int rc = failed;
+
+    if (parent && (!there || S_ISDIR(st.st_mode)))
+        rc = faccessat(AT_FDCWD, there ? real : parent, W_OK | X_OK, AT_EACCESS) == 0 ? LQ_OK : cannot_make(real, errno, err);
+    free(real);
+    free(parent);
+    return rc;
+}
+
+int vault_try(struct lq_vault **out, const char *path, struct lq_error *err)
+{
+    int rc;
+
+    *out = NULL;
+    rc = vault_look(out, path, err);
+    if (rc == LQ_ENOENT)
+        return would_make(path, rc, err);
+    if (rc == LQ_OK && faccessat((*out)->jobs, ".", W_OK | X_OK, AT_EACCESS) < 0) {
+        rc = vault_error(*out, "jobs", errno, err);
+        lq_vault_close(*out);
+        *out = NULL;
+    }
+    return rc;
+}
+
 const char *lq_vault_dir(const struct lq_vault *v)
 {
     return v->path;
@@ -393,13 +436,6 @@ void lq_vault_close(struct lq_vault *v)
 }
 
 /* --- the vault of a queue when nobody names one --- */
-
-static char *parent_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return strndup(path, slash && slash > path ? (size_t)(slash - path) : 1);
-}
 
 /* Of the directory or, while it is missing, of the one that is to hold it. */
 static bool on_mount(const char *path, int spool)

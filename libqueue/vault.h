@@ -29,6 +29,11 @@ struct lq_vault {
 int vault_make(struct lq_vault **out, const char *path, struct lq_error *err);
 /* Open an existing one to look only: nothing is written, and there is no reserve. Errors as lq_vault_open(). */
 int vault_look(struct lq_vault **out, const char *path, struct lq_error *err);
+/*
+ * Whether vault_make() would open or make it, for who only asks: nothing is made. LQ_OK with *out to look at, NULL where it would be made first;
+ * else vault_make()'s error.
+ */
+int vault_try(struct lq_vault **out, const char *path, struct lq_error *err);
 /* Free the reserve file: there is a little room now. False: it was free already. */
 bool vault_use_reserve(struct lq_vault *v);
 
