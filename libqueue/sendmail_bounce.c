@@ -97,15 +97,20 @@ static bool fits(struct spool *sp, const struct claim *c, const char *id, char w
     return false;
 }
 
-/* The report is tried at once; a host that does not answer shall not hold up the others for minutes. */
+/*
+ * The report is tried at once; a host that does not answer shall not hold up the others for minutes. Timeout.queuereturn=now is that of
+ * reports, too: one that is put off, as greylisting does, would be given up at once, and be lost (8.17, watched), so theirs is named
+ * after it. It counts for this run alone.
+ */
 static bool begin(struct spool *sp, const struct given_up *m, size_t n, char why[256])
 {
-    static char mta[] = "-Am", c[] = "-C", now[] = "-OTimeout.queuereturn=now", connect[] = "-OTimeout.connect=10s",
-                first[] = "-OTimeout.iconnect=10s", all[] = "-OTimeout.aconnect=20s", initial[] = "-OTimeout.initial=20s";
+    static char mta[] = "-Am", c[] = "-C", now[] = "-OTimeout.queuereturn=now", later[] = "-OTimeout.queuereturn.dsn=5d",
+                connect[] = "-OTimeout.connect=10s", first[] = "-OTimeout.iconnect=10s", all[] = "-OTimeout.aconnect=20s",
+                initial[] = "-OTimeout.initial=20s";
     const char *config = config_of(sp);
-    char *argv[AT_ONCE + 10] = { (char *)program_first(programs), mta, c, (char *)config, now, connect, first, all, initial };
+    char *argv[AT_ONCE + 11] = { (char *)program_first(programs), mta, c, (char *)config, now, later, connect, first, all, initial };
     char ids[AT_ONCE][NAME_MAX + 4];
-    size_t count = 9;
+    size_t count = 10;
 
     for (size_t i = 0; i < n && i < AT_ONCE; i++) {
         snprintf(ids[i], sizeof(ids[i]), "-qI%s", m[i].id);

@@ -499,6 +499,14 @@ class Acting:
         self.score.plain("left alone", done.code == 3 and re.search(why, " ".join(texts)),
                          "exit %d: %r" % (done.code, texts))
 
+    def put_off(self):
+        """The report is refused for now, as greylisting does: it waits, and comes later."""
+        message, queue_id = self.letter("grey", sender="a1-grey@back.example")
+        self.bounce(queue_id)
+        inside.wait_until("a refusal of the report", lambda: self.sink.attempts[message.sender])
+        inside.wait_until("a report that had to wait",
+                          lambda: (self.run_queue(), self.reports(message.sender))[1])
+
     def returning(self):
         """One that is meant, a neighbour, a report, and one that is held."""
         first, first_id = self.letter("first")
@@ -516,9 +524,10 @@ class Acting:
         for before, queue_id in zip(neighbours, (other_id, report_id)):
             told = self.differing(before, self.files(queue_id))
             self.score.plain("the neighbour " + queue_id, told is None, told)
+        self.put_off()
         self.run_queue()
         reports = sum(n for (_, r), n in self.sink.delivered.items() if r.endswith("@back.example"))
-        self.score.plain("all reports", reports == 1 + self.HELD_TOO, "%d of them" % reports)
+        self.score.plain("all reports", reports == 2 + self.HELD_TOO, "%d of them" % reports)
         self.command("mqpurge", "--no-undo", other_id, report_id, *([] if self.HELD_TOO else [held_id]),
                      *self.BY_ID, "--why", "lab", "--yes", "-j")
 
