@@ -246,7 +246,7 @@ static void drop_cases(struct quarantine *q)
 static void drop(struct quarantine *q)
 {
     struct text question = { 0 };
-    uint64_t n = 0;
+    uint64_t n = 0, only = 0;       /* only: mail that is nowhere else */
 
     if (!q->a.why) {
         wrong(q, "--why TEXT says why; it is recorded");
@@ -256,10 +256,12 @@ static void drop(struct quarantine *q)
         return;
     for (size_t i = 0; i < q->cases.n; i++) {
         const struct lq_case_info *info = lq_case_info(q->cases.list[i]);
+        /* What was sealed counts what it held then; what is not, what is there now. */
+        uint64_t left = !info->sealed ? info->messages : info->messages - (info->restored < info->messages ? info->restored : info->messages);
 
         cases_show(q->cases.list[i], q->a.json);
-        /* What was sealed counts what it held then; what is not, what is there now. */
-        n += !info->sealed ? info->messages : info->messages - (info->restored < info->messages ? info->restored : info->messages);
+        n += left;
+        only += info->custody == LQ_COPY ? 0 : left;
     }
     text_put(&question, "Delete for good ");
     text_count(&question, n);
@@ -267,6 +269,8 @@ static void drop(struct quarantine *q)
     text_char(&question, '\0');
     if (q->a.expect && q->a.expect != n)
         wrong(q, "the cases hold another number of messages than --expect says; nothing was changed");
+    else if (only > 0 && !q->a.dry && q->a.yes && !q->a.expect)
+        wrong(q, "messages that did not go back would be lost: --yes is not enough, --expect N is; nothing was changed");
     else if (q->a.dry || acting_ask(&q->a, question.p, n))
         drop_cases(q);
     text_done(&question);

@@ -68,6 +68,7 @@ done
 echo '--- dropped, expired'
 quiet mqquarantine drop --vault v "$case"
 quiet mqquarantine drop --vault v "$case" --why finished
+quiet mqquarantine drop --vault v "$case" --why finished --yes
 quiet mqquarantine drop --vault v "$case" --why finished --expect 7
 quiet mqquarantine drop --vault v "$case" --why finished --expect 3 -n
 quiet mqquarantine drop --vault v "$case" --why finished --expect 3

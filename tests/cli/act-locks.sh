@@ -6,10 +6,11 @@ flooded exim q 20
 quiet mqquarantine take --spool q --vault v $FLOOD --why x --yes
 case=$(the_case v)
 before=$(count q)
+held=$("$MQQUARANTINE" show --vault v -j "$case" | grep -c '"mqtools.record/1"')
 locked() { flock "$1" "${@:2}" >.locked 2>&1; echo "= $?"; grep -v '^ ' .locked | plain; }
 
 locked "v/$case/journal.ndjson" "$MQQUARANTINE" restore "$case" --vault v --yes
-locked "v/$case/journal.ndjson" "$MQQUARANTINE" drop "$case" --vault v --why x --yes | tail -n 1
+locked "v/$case/journal.ndjson" "$MQQUARANTINE" drop "$case" --vault v --why x --expect "$held" | tail -n 1
 [ "$(count q)" = "$before" ] && [ -d "v/$case" ] && echo "nothing was changed"
 quiet mqquarantine restore "$case" --vault v --yes
 
