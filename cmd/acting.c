@@ -470,7 +470,7 @@ static bool guard_ids(struct acting *a, bool short_ids)
 {
     return !short_ids ||
            refuse(a, "short Postfix ids are reused, and these may be other messages by now: "
-                     "add an option that selects, or give a list with identities (mqgrep -j ... | mqpurge --from -), or say --trust-ids");
+                     "add an option that selects, or give a list with identities (mqgrep -j ... >LIST, then --from LIST), or say --trust-ids");
 }
 
 /* --- one round, and what follows --- */
@@ -651,7 +651,8 @@ static void say_stayed(struct acting *a)
         text_add(&t, command.p, command.n);
     else
         text_put(&t, "the same command with");
-    text_put(&t, fine && !select_has(&a->sel, LQ_SEL_STATE) ? " -q active --active" : " --active");
+    /* Not only those in active: when it is typed they may be deferred again. */
+    text_put(&t, " --active");
     if (fine && a->why && text_plain(a->why, strlen(a->why))) {
         text_put(&t, " --why ");
         text_shell(&t, a->why, strlen(a->why));

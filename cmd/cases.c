@@ -111,7 +111,7 @@ bool cases_open(struct cases *c, const char *name)
     if (c->vault_count == 0)
         report(REPORT_FAILED, "there is no case %s: no vault either; --vault DIR names one", name);
     for (size_t i = 0; i < c->vault_count; i++)
-        report(REPORT_FAILED, "there is no case %s in %s (mqquarantine list)", name, lq_vault_dir(c->vaults[i]));
+        report(REPORT_FAILED, "there is no case %s in %s (mqquarantine list; --vault DIR names another vault)", name, lq_vault_dir(c->vaults[i]));
     return false;
 }
 
