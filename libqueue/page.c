@@ -14,6 +14,7 @@
 #include "digest.h"
 #include "json.h"
 #include "page_look.h"
+#include "redact.h"
 
 enum { ROWS = 1000, ROWS_BYTES = 8 << 20, SHARES = 8 };
 
@@ -125,7 +126,7 @@ static const struct column {
     enum kind kind;
     enum lq_field field;
     const char *class;          /* n number, k short, w wide */
-    bool open;                  /* names nobody */
+    bool open;                  /* names nobody, when redact.c looked at it */
 } columns[] = {
     { "Arrived (UTC)", TIME, LQ_ARRIVAL_TIME, "k", true },
     { "Client", TEXT, LQ_CLIENT_ADDRESS, "k", true },
@@ -141,16 +142,24 @@ static const struct column {
 
 enum { COLUMNS = sizeof(columns) / sizeof(columns[0]) };
 
-const uint64_t page_fields = LQ_FIELD_BIT(LQ_RECIPIENTS) | LQ_FIELD_BIT(LQ_STATE) | LQ_FIELD_BIT(LQ_QUEUE_ID);
+const uint64_t page_fields = LQ_FIELD_BIT(LQ_RECIPIENTS) | LQ_FIELD_BIT(LQ_STATE) | LQ_FIELD_BIT(LQ_QUEUE_ID) | LQ_FIELD_BIT(LQ_MTA);
 
 static bool shows(const struct page *p, const struct column *c)
 {
     return c->open || !p->redacted;
 }
 
-static void shown_text(struct buf *b, const struct lq_record *r, const struct column *c)
+static void shown_text(struct buf *b, const struct lq_record *r, const struct column *c, bool redacted)
 {
     struct lq_str s = lq_record_text(r, c->field);
+    char address[IP_TEXT_MAX];
+
+    if (redacted && c->field == LQ_CLIENT_ADDRESS) {
+        plain(b, redact_address(s, address) ? address : "");
+        return;
+    }
+    if (redacted && c->field == LQ_QUEUE_ID && !redact_id(lq_record_text(r, LQ_MTA), s))
+        return;
 
     if (s.p && s.n == 0 && c->field == LQ_SENDER)
         s = (struct lq_str){ "<>", 2 };
@@ -174,7 +183,7 @@ static void shown_recipients(struct buf *b, const struct lq_record *r)
 }
 
 /* data-n: what to sort by; -1 for what is not known. */
-static void cell(struct buf *b, const struct lq_record *r, const struct column *c)
+static void cell(struct buf *b, const struct lq_record *r, const struct column *c, bool redacted)
 {
     int64_t v = -1;
     bool known = (c->kind == NUMBER || c->kind == TIME) && lq_record_number(r, c->field, &v);
@@ -192,7 +201,7 @@ static void cell(struct buf *b, const struct lq_record *r, const struct column *
     else if (c->kind == RECIPIENTS)
         shown_recipients(b, r);
     else if (c->kind == TEXT || c->kind == ACCOUNT)
-        shown_text(b, r, c);
+        shown_text(b, r, c, redacted);
     buf_add_str(b, "</td>");
 }
 
@@ -203,7 +212,7 @@ void page_add(struct page *p, const struct lq_record *r)
     buf_add_str(&p->rows, "<tr>");
     for (size_t i = 0; i < COLUMNS; i++)
         if (shows(p, &columns[i]))
-            cell(&p->rows, r, &columns[i]);
+            cell(&p->rows, r, &columns[i], p->redacted);
     buf_add_str(&p->rows, "</tr>\n");
     p->shown++;
 }

@@ -67,26 +67,99 @@ static void known_word(struct buf *out, const char *name, const char *const *lis
         json_text(out, name, word(list, s.p, s.n));
 }
 
+bool redact_address(struct lq_str s, char shown[IP_TEXT_MAX])
+{
+    struct ip ip;
+
+    if (!s.p || !ip_parse(bytes_from(s.p, s.n), &ip))
+        return false;
+    ip_format(&ip, shown);
+    return true;
+}
+
 static void address(struct buf *out, const char *name, struct lq_str s)
 {
     char shown[IP_TEXT_MAX];
-    struct ip ip;
 
-    if (s.p && ip_parse(bytes_from(s.p, s.n), &ip)) {
-        ip_format(&ip, shown);
+    if (redact_address(s, shown))
         json_text(out, name, shown);
-    }
 }
 
-/* Ids that are names of files: letters, digits and hyphens, made by the server of a clock and a counter. */
-static void id(struct buf *out, struct lq_str s)
-{
-    bool fine = s.p && s.n > 0 && s.n <= 32;
+/* --- ids --- */
 
-    for (size_t i = 0; fine && i < s.n; i++)
-        fine = memchr("-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", s.p[i], 63) != NULL;
-    if (fine)
-        json_bytes(out, "queue_id", s);
+/* The value of a character by its place, as each of them counts; Postfix has no vowels, and Sendmail only the first 60. */
+static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+static const char no_vowels[] = "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz";
+
+/* Whether each of n bytes is one of the first `base` of the alphabet; *value, unless NULL: the number that they are, bounded. */
+static bool number_in(const char *alphabet, size_t base, const char *p, size_t n, uint64_t *value)
+{
+    uint64_t v = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        const char *at = memchr(alphabet, p[i], base);
+
+        if (!at)
+            return false;
+        v = v < UINT64_MAX / 64 ? v * base + (uint64_t)(at - alphabet) : v;
+    }
+    if (value)
+        *value = v;
+    return true;
+}
+
+/* Exim: seconds in base 62, process, fraction; 6-6-2, from 4.97 on 6-11-4. */
+static bool exim_form(const char *p, size_t n)
+{
+    size_t second = n == 16 ? 13 : 18;
+    uint64_t seconds;
+
+    return (n == 16 || n == 23) && p[6] == '-' && p[second] == '-' && number_in(digits, 62, p, 6, &seconds) && seconds <= UINT32_MAX &&
+           number_in(digits, 62, p + 7, second - 7, NULL) && number_in(digits, 62, p + second + 1, n - second - 1, NULL);
+}
+
+/* Postfix: 5 digits of microseconds and the inode in base 16; or seconds and 4 digits of microseconds in base 52, z, the inode in base 51. */
+static bool postfix_form(const char *p, size_t n)
+{
+    const char *z = memrchr(p, 'z', n);
+    size_t time = z ? (size_t)(z - p) : 0;
+    uint64_t seconds, usec;
+
+    if (!z)
+        return n >= 6 && n <= 21 && number_in(digits, 16, p, 5, &usec) && usec < 1000000 && number_in(digits, 16, p + 5, n - 5, NULL);
+    return time >= 10 && time <= 11 && n > time + 1 && n <= time + 13 && number_in(no_vowels, 52, p, time - 4, &seconds) &&
+           seconds <= 2 * (uint64_t)UINT32_MAX && number_in(no_vowels, 52, z - 4, 4, &usec) && usec < 1000000 &&
+           number_in(no_vowels, 51, z + 1, n - time - 1, NULL);
+}
+
+/* Sendmail from 8.12 on: year, month, day, hour, minute and second in base 60, two counting, the process in 6 digits or more. */
+static bool sendmail_form(const char *p, size_t n)
+{
+    uint64_t month, day, hour;
+
+    return n >= 14 && n <= 18 && number_in(digits, 60, p, 8, NULL) && number_in(digits, 60, p + 1, 1, &month) && month < 12 &&
+           number_in(digits, 60, p + 2, 1, &day) && day >= 1 && day <= 31 && number_in(digits, 60, p + 3, 1, &hour) && hour < 24 &&
+           number_in(digits, 10, p + 8, n - 8, NULL);
+}
+
+static const struct { const char *mta; bool (*form)(const char *p, size_t n); } forms[] = {
+    { "exim", exim_form }, { "postfix", postfix_form }, { "sendmail", sendmail_form },
+};
+
+bool redact_id(struct lq_str mta, struct lq_str id)
+{
+    for (size_t i = 0; mta.p && id.p && i < sizeof(forms) / sizeof(forms[0]); i++)
+        if (strlen(forms[i].mta) == mta.n && memcmp(forms[i].mta, mta.p, mta.n) == 0)
+            return id.n > 0 && forms[i].form(id.p, id.n);
+    return false;
+}
+
+static void add_id(struct buf *out, const struct lq_record *r)
+{
+    struct lq_str id = lq_record_text(r, LQ_QUEUE_ID);
+
+    if (redact_id(lq_record_text(r, LQ_MTA), id))
+        json_bytes(out, "queue_id", id);
 }
 
 /* --- records --- */
@@ -149,7 +222,7 @@ void redact_record(struct buf *out, const struct lq_record *r)
     /* Texts that this library chose: state, reason_class, origin_trust. */
     buf_add_str(out, "{\"schema\":\"mqtools.redacted/1\"");
     json_bytes(out, "mta", lq_record_text(r, LQ_MTA));
-    id(out, lq_record_text(r, LQ_QUEUE_ID));
+    add_id(out, r);
     json_bytes(out, "state", lq_record_text(r, LQ_STATE));
     add_numbers(out, r);
     add_count(out, r, LQ_RECIPIENTS, "recipient_count");
@@ -275,7 +348,7 @@ int redact_original(struct buf *out, struct reading *rd, struct digest *d, char 
 
     buf_add_char(out, '{');
     json_bytes(out, "mta", lq_record_text(rd->rec, LQ_MTA));
-    id(out, lq_record_text(rd->rec, LQ_QUEUE_ID));
+    add_id(out, rd->rec);
     buf_add_str(out, ",\"files\":[");
     start = out->n;
     for (uint32_t i = 0; error == 0 && i < rd->ref->count; i++) {

@@ -5,9 +5,14 @@
 #ifndef REDACT_H
 #define REDACT_H
 
+#include "addr.h"
 #include "digest.h"
 #include "engine.h"
 
+/* Whether the text is an IP address and no more; shown: in the usual form, without a zone. Exim keeps whatever stood there. */
+bool redact_address(struct lq_str s, char shown[IP_TEXT_MAX]);
+/* Whether an id is of the form that its server makes of a clock, a process and a counter: other names can be anybody's words. */
+bool redact_id(struct lq_str mta, struct lq_str id);
 /* A line of records.ndjson, newline included. */
 void redact_record(struct buf *out, const struct lq_record *r);
 /*

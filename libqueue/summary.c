@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "redact.h"
+
 enum { SHOWN = 10 };
 
 /* title NULL: not in the text. open: names nobody, so that a redacted pack has it. */
@@ -78,8 +80,11 @@ static bool add_size(struct summary *s, int64_t size)
 static bool add_key(struct summary *s, enum summary_key k, const struct lq_record *r)
 {
     struct lq_str text = lq_record_text(r, keys[k].field);
+    char address[IP_TEXT_MAX];
 
-    if (!text.p)
+    if (s->redacted && k == SUMMARY_CLIENT)
+        text = redact_address(text, address) ? (struct lq_str){ address, strlen(address) } : (struct lq_str){ NULL, 0 };
+    else if (!text.p)
         text = lq_record_text(r, keys[k].other);
     if (!text.p)
         return true;
