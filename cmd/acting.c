@@ -662,6 +662,46 @@ static void say_stayed(struct acting *a)
     text_done(&command);
 }
 
+/* A job of several rounds has a name for each. */
+static void say_held(struct acting *a, const char *vault, const struct text *where)
+{
+    const char *end = a->names.p + a->names.n;
+    struct text spools = { 0 };
+
+    for (size_t i = 0; i < a->sel.spools.n; i++) {
+        text_put(&spools, " --spool ");
+        text_shell(&spools, a->sel.spools.items[i], strlen(a->sel.spools.items[i]));
+    }
+    for (const char *p = a->names.p; p < end;) {
+        const char *blank = memchr(p, ' ', (size_t)(end - p)), *stop = blank ? blank : end;
+
+        report(REPORT_NOTE, "to release %s: mqquarantine release %.*s%.*s%s%.*s", blank || p > a->names.p ? "these" : "them", (int)(stop - p), p,
+               (int)spools.n, spools.p ? spools.p : "", vault, (int)where->n, where->p ? where->p : "");
+        p = blank ? blank + 1 : end;
+    }
+    text_done(&spools);
+}
+
+/* By their ids, or by a number that refuses where others are held, too. */
+static void say_came_back_held(struct acting *a)
+{
+    struct text t = { 0 };
+
+    if (a->held == 0)
+        return;
+    text_count(&t, a->held);
+    text_put(&t, a->dry ? " would come back on hold; to let " : " came back on hold; to let ");
+    text_put(&t, a->held == 1 ? "it go: " : "them go: ");
+    text_put(&t, "mqquarantine release");
+    text_add(&t, a->held_spools.p, a->held_spools.n);
+    if (a->held > HELD_NAMED)
+        text_format(&t, " -z --expect %llu", (unsigned long long)a->held);
+    else
+        text_format(&t, " -z%.*s", (int)a->held_ids.n, a->held_ids.p);
+    report(REPORT_NOTE, "%.*s", (int)t.n, t.p);
+    text_done(&t);
+}
+
 static void say_cases(struct acting *a)
 {
     const char *vault = a->vault ? " --vault " : "";
@@ -675,6 +715,8 @@ static void say_cases(struct acting *a)
         report(REPORT_NOTE, "case%s %.*s; to look: mqquarantine show %.*s%s%.*s; to put them back: mqquarantine restore %.*s%s%.*s",
                memchr(a->names.p, ' ', a->names.n) ? "s" : "", (int)a->names.n, a->names.p, (int)a->names.n, a->names.p, vault,
                (int)where.n, where.p, (int)a->names.n, a->names.p, vault, (int)where.n, where.p);
+    if (a->verb == LQ_HOLD)
+        say_held(a, vault, &where);
     if (a->verb == LQ_PURGE)
         report(REPORT_NOTE, "to undo: mqpurge --undo %.*s%s%.*s", (int)a->names.n, a->names.p, vault, (int)where.n, where.p);
     text_done(&where);
@@ -692,6 +734,7 @@ int acting_end(struct acting *a)
     else if (a->set && !a->any && !a->refused)
         report(REPORT_NOTE, "no message is selected; nothing was changed");
     say_stayed(a);
+    say_came_back_held(a);
     if (a->done > 0)
         say_cases(a);
     status = report_end(a->any || !a->set);
@@ -707,5 +750,7 @@ int acting_end(struct acting *a)
     select_end(&a->sel);
     text_done(&a->command);
     text_done(&a->names);
+    text_done(&a->held_spools);
+    text_done(&a->held_ids);
     return status;
 }

@@ -17,6 +17,9 @@
 /* Beside those of report.h. */
 enum { EXIT_PARTLY = 3, EXIT_INTERRUPTED = 130 };
 
+/* More of what came back held is told by its number, not by its ids. */
+enum { HELD_NAMED = 20 };
+
 /* How sure somebody must be before it is done. */
 enum asking { ASK_YES, ASK_NUMBER };
 
@@ -53,6 +56,9 @@ struct acting {
     uint64_t stayed;            /* in Postfix's active queue */
     uint64_t later;             /* arrived since, and match */
     struct text names;          /* of the jobs, for the last line, with blanks between */
+    struct text held_spools;    /* LQ_RESTORE: of what came back held, as options */
+    struct text held_ids;       /* its ids, as words */
+    uint64_t held;
     bool refused;               /* by a guard, or by who was asked */
     bool any;                   /* some message was selected */
     bool own_now;               /* ages count from a time that is ours to move on */

@@ -151,6 +151,24 @@ static int begin(struct lq_job **job, struct acting *a, struct lq_error *err)
     return lq_job_begin(job, a->set, &opts, err);
 }
 
+/* What came back as it was taken, held by its server: nothing delivers it until somebody lets it go. */
+static void note_held(struct acting *a, const struct lq_outcome *o)
+{
+    struct text option = { 0 };
+    const char *id = o->new_id ? o->new_id : o->id;
+
+    a->held++;
+    text_put(&option, " --spool ");
+    text_shell(&option, o->spool, strlen(o->spool));
+    if (!memmem(a->held_spools.p, a->held_spools.n, option.p, option.n))
+        text_add(&a->held_spools, option.p, option.n);
+    text_done(&option);
+    if (a->held > HELD_NAMED)
+        return;
+    text_char(&a->held_ids, ' ');
+    text_shell(&a->held_ids, id, strlen(id));
+}
+
 static void note(struct acting *a, const struct lq_outcome *o)
 {
     a->done += o->result == LQ_DONE;
@@ -158,6 +176,8 @@ static void note(struct acting *a, const struct lq_outcome *o)
     a->failed += o->result == LQ_FAILED;
     if (o->result == LQ_SKIPPED)
         acting_skipped(a, o->spool, o->id);
+    if (a->verb == LQ_RESTORE && o->result == LQ_DONE && o->state && strcmp(o->state, "held") == 0)
+        note_held(a, o);
     a->stayed += !a->active && o->result == LQ_SKIPPED && o->state && strcmp(o->state, "active") == 0 &&
                  strcmp(o->mta, "postfix") == 0;
 }
@@ -192,11 +212,12 @@ static void work(struct acting *a, struct lq_job *job)
         report(REPORT_FAILED, "%s", err.text);
 }
 
-static void keep_name(struct acting *a, const struct lq_job *job)
+/* Of a job that others can be told of: one that filled a case, or held something. */
+static void keep_name(struct acting *a, const struct lq_job *job, uint64_t done)
 {
     const char *name = lq_job_name(job);
 
-    if (!name || !lq_job_case(job, 0))
+    if (!name || (a->verb == LQ_HOLD ? done == 0 : !lq_job_case(job, 0)))
         return;
     text_put(&a->names, a->names.n ? " " : "");
     text_put(&a->names, name);
@@ -216,6 +237,7 @@ bool run_job(struct acting *a)
 {
     struct lq_job *job;
     struct lq_error err;
+    uint64_t before = a->done;
 
     if (begin(&job, a, &err) < 0) {
         report(REPORT_FAILED, "%s", err.text);
@@ -223,7 +245,7 @@ bool run_job(struct acting *a)
     }
     warn(job);
     work(a, job);
-    keep_name(a, job);
+    keep_name(a, job, a->done - before);
     if (lq_job_end(job, &err) < 0)
         report(REPORT_FAILED, "%s", err.text);
     return true;

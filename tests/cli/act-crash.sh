@@ -81,7 +81,7 @@ run mqquarantine recover --vault w
 rmdir w/ledger
 run mqquarantine list --vault w
 rmdir w/jobs w/ledger
-run mqquarantine hold --spool e --vault w --all --yes | tail -n 1
+run mqquarantine hold --spool e --vault w --all --yes | tail -n 2
 mkdir -m 700 x
 touch x/letter
 run mqquarantine recover --vault x
