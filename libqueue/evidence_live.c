@@ -5,6 +5,7 @@
  * Some messages at a time are copied into a working directory beside the archive, which then is a small queue that stands still.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -243,24 +244,72 @@ static int pack_chunk(struct live *l, struct lq_error *err)
     return rc;
 }
 
+/* Whether the name is that of the open directory, still. */
+static bool is_named(const struct live *l, int fd)
+{
+    struct stat a, b;
+
+    return fstat(fd, &a) == 0 && fstatat(l->e->dir, l->work, &b, AT_SYMLINK_NOFOLLOW) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/*
+ * A pack that was killed left its working directory, with files of the queue. Who works in one has it locked; one that nobody locks, and that
+ * could be a pack's of our own, goes.
+ */
+static int remove_left(const struct live *l, struct lq_error *err)
+{
+    int fd, error = file_open_below(l->e->dir, l->work, &fd);
+    struct stat st;
+
+    if (error == ENOENT)
+        return LQ_OK;
+    if (error || fstat(fd, &st) < 0 || st.st_uid != geteuid() || (st.st_mode & 07777) != 0700) {
+        if (!error)
+            close(fd);
+        return error_set(err, LQ_EREFUSED, "%s: %s/%s is in the way and is not the working directory of a pack of yours: move it away, or choose another name",
+                         l->e->opts->output, l->e->dir_name, l->work);
+    }
+    error = file_lock_flock(fd);
+    if (error) {
+        close(fd);
+        return error_set(err, LQ_EREFUSED, "%s: another pack of this name works in %s/%s", l->e->opts->output, l->e->dir_name, l->work);
+    }
+    error = is_named(l, fd) ? tree_remove(l->e->dir, l->work) : 0;
+    close(fd);
+    return error ? error_set(err, LQ_EIO, "%s: %s/%s, which a killed pack left, cannot be removed: %s", l->e->opts->output, l->e->dir_name, l->work,
+                             strerror(error)) : LQ_OK;
+}
+
 static int begin_chunk(struct live *l, struct lq_error *err)
 {
-    int error = file_make_dir(l->e->dir, l->work, 0700);
+    int error = file_make_dir(l->e->dir, l->work, 0700), rc = LQ_OK;
 
+    if (error == EEXIST) {
+        rc = remove_left(l, err);
+        error = rc == LQ_OK ? file_make_dir(l->e->dir, l->work, 0700) : 0;
+    }
+    if (rc != LQ_OK)
+        return rc;
     if (error == 0)
         error = file_open_below(l->e->dir, l->work, &l->stage);
+    if (error == 0 && ((error = file_lock_flock(l->stage)) != 0 || !is_named(l, l->stage))) {
+        /* Another one took it for left, in between. */
+        close(l->stage);
+        error = error ? error : EEXIST;
+    }
     l->bytes = 0;
     return error ? evidence_error(l->e, l->work, error, err) : LQ_OK;
 }
 
+/* Locked until it is gone. */
 static int end_chunk(struct live *l, int rc, struct lq_error *err)
 {
     int error;
 
     if (rc == LQ_OK)
         rc = pack_chunk(l, err);
-    close(l->stage);
     error = tree_remove(l->e->dir, l->work);
+    close(l->stage);
     return rc == LQ_OK && error ? evidence_error(l->e, l->work, error, err) : rc;
 }
 
