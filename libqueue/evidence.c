@@ -242,6 +242,12 @@ static void name_journal(struct buf *b, const struct evidence *e)
     digest_free(d);
 }
 
+/* A packed case is a file that anybody may have named. */
+const char *evidence_source(const struct evidence *e)
+{
+    return e->c && (!e->opts->redact || vault_job_name(e->c->name, strlen(e->c->name))) ? e->c->name : NULL;
+}
+
 static void write_facts(struct evidence *e, struct buf *b)
 {
     const struct lq_pack_opts *o = e->opts;
@@ -253,7 +259,7 @@ static void write_facts(struct evidence *e, struct buf *b)
     json_text(b, "why", o->why);
     json_text(b, "command", e->bag.info.command);
     json_text(b, "reporter", o->reporter);
-    json_text(b, "source", e->c ? e->c->name : "live queue");
+    json_text(b, "source", e->c ? evidence_source(e) : "live queue");
     json_text(b, "software", "mqtools " MQ_VERSION);
     if (o->redact)
         name_journal(b, e);
@@ -329,8 +335,10 @@ static void write_info(const struct evidence *e, struct buf *b)
     case_info_text(&e->bag, &sums, b);
     if (e->opts->redact)
         buf_add_str(b, CASE_REDACTED ": yes\n");
+    if (evidence_source(e))
+        buf_printf(b, "Mqtools-Source-Case: %s\n", evidence_source(e));
     if (e->c)
-        buf_printf(b, "Mqtools-Source-Case: %s\nMqtools-Source-Custody: %s\n", e->c->name, case_custody(e->c->info.custody));
+        buf_printf(b, "Mqtools-Source-Custody: %s\n", case_custody(e->c->info.custody));
 }
 
 static void write_spools(const struct evidence *e, struct buf *b)

@@ -35,8 +35,7 @@ static void place_facts(const struct evidence *e, struct facts *f)
         }
         fact(f, "Server", s->mta);
     }
-    if (e->c)
-        fact(f, "Case", e->c->name);
+    fact(f, "Case", evidence_source(e));
 }
 
 static void clock_fact(const struct evidence *e, struct facts *f)
