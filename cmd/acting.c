@@ -304,6 +304,10 @@ static struct walk look(struct acting *a, bool *short_ids)
     while (!acting_interrupted() && walk_next(&w, &rec) == LQ_OK) {
         if ((a->from.given && !list_from_has(&a->from, rec)) || (!first_seen(a, rec) && !once_more(a, rec)))
             continue;
+        if (!a->again && lq_case_went_back(a->sel.queues[w.index].queue, rec)) {
+            a->went++;
+            continue;
+        }
         if (a->limit && a->matched++ >= a->limit)
             continue;
         *short_ids |= ids_untrusted(a) && short_id(rec);
@@ -625,6 +629,11 @@ static void last_line(struct acting *a)
     }
     if (acting_interrupted())
         text_put(&t, "; the others are as they were, and the same command goes on");
+    if (a->went > 0) {
+        text_put(&t, "; ");
+        text_count(&t, a->went);
+        text_put(&t, " went back before");
+    }
     if (a->later > 0) {
         text_put(&t, "; ");
         text_count(&t, a->later);
@@ -722,6 +731,20 @@ static void say_cases(struct acting *a)
     text_done(&where);
 }
 
+/* Of a case that was restored before nothing may be left. */
+static void none_selected(const struct acting *a)
+{
+    bool whole = !select_narrows(&a->sel) && !a->from.given;
+    struct text t = { 0 };
+
+    text_count(&t, whole ? a->went_all : a->went);
+    if (a->went > 0 || (whole && a->went_all > 0))
+        report(REPORT_NOTE, "all %.*s went back already; nothing was changed", (int)t.n, t.p);
+    else
+        report(REPORT_NOTE, "no message is selected; nothing was changed");
+    text_done(&t);
+}
+
 int acting_end(struct acting *a)
 {
     bool acted = a->any && a->done + a->skipped + a->failed > 0;
@@ -732,7 +755,7 @@ int acting_end(struct acting *a)
     else if (acting_interrupted())
         report(REPORT_NOTE, "interrupted; nothing was changed");
     else if (a->set && !a->any && !a->refused)
-        report(REPORT_NOTE, "no message is selected; nothing was changed");
+        none_selected(a);
     say_stayed(a);
     say_came_back_held(a);
     if (a->done > 0)

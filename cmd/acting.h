@@ -59,6 +59,8 @@ struct acting {
     struct text held_spools;    /* LQ_RESTORE: of what came back held, as options */
     struct text held_ids;       /* its ids, as words */
     uint64_t held;
+    uint64_t went;              /* LQ_RESTORE: selected, but back already */
+    uint64_t went_all;          /* of the whole cases */
     bool refused;               /* by a guard, or by who was asked */
     bool any;                   /* some message was selected */
     bool own_now;               /* ages count from a time that is ours to move on */

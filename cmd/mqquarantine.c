@@ -175,6 +175,8 @@ static void show_messages(struct quarantine *q, struct lq_case *c)
     plan_begin(&plan, q->a.sel.queue_count, false);
     w.fields = q->a.json ? LQ_FIELDS_ALL : plan_fields(&plan);
     while (walk_next(&w, &rec) == LQ_OK) {
+        if (lq_case_went_back(q->a.sel.queues[w.index].queue, rec))
+            continue;
         if (q->a.json && lq_record_json(rec, LQ_FIELDS_ALL, &s, &err) == LQ_OK)
             print(NULL, s.p);
         plan_note(&plan, rec, w.index);

@@ -78,6 +78,8 @@ void restore_run(struct acting *a, struct cases *c)
     for (size_t i = 0; i < c->n; i++)
         if (!lend(a, c->list[i]))
             return;
+    for (size_t i = 0; i < c->n; i++)
+        a->went_all += lq_case_info(c->list[i])->restored;
     say_ages(&a->sel);
     acting_run(a);
 }

@@ -116,6 +116,7 @@ void lq_case_close(struct lq_case *c)
     if (!c)
         return;
     case_close_tree(c);
+    ledger_close(c->went);
     forget_spools(c);
     if (c->archive >= 0)
         close(c->archive);
@@ -731,6 +732,24 @@ int lq_case_queue(struct lq_queue **out, struct lq_case *c, size_t i, struct lq_
     }
     *out = c->queues[i];
     return LQ_OK;
+}
+
+/* In an open case what went back is not there any more; copies say nothing of it. */
+bool lq_case_went_back(const struct lq_queue *q, const struct lq_record *rec)
+{
+    struct lq_case *c = q->in_case;
+    const struct entry *key;
+    const char *dir;
+    char path[PATH_MAX];
+
+    if (!c || !c->unpacked || !c->vault || c->info.restored == 0 || !rec->ref || rec->ref->count == 0)
+        return false;
+    if (!c->went && ledger_look(&c->went, c->vault, c->name, NULL) != LQ_OK)
+        return false;
+    key = &rec->ref->entries[0];
+    dir = rec->spool->dirs[key->dir].path;
+    snprintf(path, sizeof(path), "%zu-%s/%s%s%s", q->case_spool, q->backend->name, dir, *dir ? "/" : "", key->name);
+    return ledger_has(c->went, path);
 }
 
 /* --- making --- */

@@ -508,6 +508,11 @@ LQ_API const struct lq_case_info *lq_case_info(const struct lq_case *c);
  * into its vault for that (LQ_ENOSPC), and removed again by lq_case_close().
  */
 LQ_API int lq_case_queue(struct lq_queue **out, struct lq_case *c, size_t i, struct lq_error *err);
+/**
+ * Whether a message of a case went back to its queue, by the vault's ledger: rec is one that a scan of a queue of lq_case_queue() gives now. For packed
+ * cases, which keep what went; of open ones it is not there any more. false also where there is no ledger. One thread for each case.
+ */
+LQ_API bool lq_case_went_back(const struct lq_queue *queue, const struct lq_record *rec);
 /** Write records.ndjson, manifests and bag-info.txt; the case is sealed then. LQ_EREFUSED if it is sealed or its job runs. */
 LQ_API int lq_case_seal(struct lq_case *c, struct lq_error *err);
 

@@ -127,6 +127,7 @@ struct lq_case {
     int parent;                     /* directory of the tree or of the packed file: the vault's, or where a case given by path lies */
     int archive;                    /* the packed file; -1: not packed */
     uint64_t payload_files;         /* as bag-info.txt says; bytes are info's */
+    struct ledger *went;            /* looked at when first asked what went back; NULL: not yet */
     char *tree;                     /* name of the open or unpacked tree in its directory; NULL while packed */
     struct lq_case_info info;
     struct arena texts;             /* info's */
