@@ -747,12 +747,12 @@ static void none_selected(const struct acting *a)
 
 int acting_end(struct acting *a)
 {
-    bool acted = a->any && a->done + a->skipped + a->failed > 0;
+    bool acted = a->any && a->done + a->skipped + a->failed > 0, interrupted = acting_interrupted() && !a->complete;
     int status;
 
     if (acted)
         last_line(a);
-    else if (acting_interrupted())
+    else if (interrupted)
         report(REPORT_NOTE, "interrupted; nothing was changed");
     else if (a->set && !a->any && !a->refused)
         none_selected(a);
@@ -761,7 +761,7 @@ int acting_end(struct acting *a)
     if (a->done > 0)
         say_cases(a);
     status = report_end(a->any || !a->set);
-    if (acting_interrupted())
+    if (interrupted)
         status = EXIT_INTERRUPTED;
     else if (acted && !a->refused && (a->skipped + a->failed > 0 || status == EXIT_TROUBLE))
         status = EXIT_PARTLY;

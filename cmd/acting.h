@@ -62,6 +62,7 @@ struct acting {
     uint64_t went;              /* LQ_RESTORE: selected, but back already */
     uint64_t went_all;          /* of the whole cases */
     bool refused;               /* by a guard, or by who was asked */
+    bool complete;              /* what was asked for is there: a signal came too late */
     bool any;                   /* some message was selected */
     bool own_now;               /* ages count from a time that is ours to move on */
 };

@@ -72,6 +72,11 @@ bool loglines_readable(const struct loglines *l, struct lq_error *why)
         bool standard = strcmp(path, "-") == 0;
         int error = standard ? 0 : eaccess(path, R_OK) < 0 || stat(path, &st) < 0 ? errno : S_ISDIR(st.st_mode) ? EISDIR : 0;
 
+        /* It need not have an end. */
+        if (!standard && error == 0 && (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))) {
+            opts_wrong(why, "cannot read %s: a device is no mail log", path);
+            return false;
+        }
         if (error) {
             opts_wrong(why, "cannot read %s: %s", path, strerror(error));
             return false;

@@ -307,16 +307,20 @@ static void write_pack(struct quarantine *q, struct lq_case *c, struct lq_pack_o
         opts->log = q->log.log;
     }
     if (lq_pack(c, q->a.set, opts, &err) < 0) {
-        report(REPORT_FAILED, "%s", err.text);
+        /* Then acting_end() says it. */
+        if (!acting_interrupted())
+            report(REPORT_FAILED, "%s", err.text);
         return;
     }
+    q->a.complete = true;
     q->partly = opts->log && !loglines_report(&q->log);
     report(REPORT_NOTE, "%s is written; send it by another way than this server's own queue", opts->output);
 }
 
 static void pack(struct quarantine *q)
 {
-    struct lq_pack_opts opts = { .size = sizeof(opts), .output = q->output, .why = q->a.why, .command = q->a.command.p, .redact = q->redact, .tell = note };
+    struct lq_pack_opts opts = { .size = sizeof(opts), .output = q->output, .why = q->a.why, .command = q->a.command.p, .redact = q->redact, .tell = note,
+                                 .stopped = acting_interrupted };
 
     if (!q->output) {
         wrong(q, "--output FILE says where; its name ends in .tar.gz, .tgz or .tar.zst");

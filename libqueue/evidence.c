@@ -34,6 +34,16 @@ int evidence_error(const struct evidence *e, const char *what, int error, struct
     return error_set(err, status, "%s: %s%s%s", e->opts->output, what, *what ? ": " : "", strerror(error));
 }
 
+static bool stopped(const struct evidence *e)
+{
+    return e->opts->stopped && e->opts->stopped();
+}
+
+int evidence_go_on(const struct evidence *e, struct lq_error *err)
+{
+    return stopped(e) ? error_set(err, LQ_EREFUSED, "%s: interrupted; it is not written", e->opts->output) : LQ_OK;
+}
+
 static int tar_failed(const struct evidence *e, int error, struct lq_error *err)
 {
     return evidence_error(e, e->tar.why, error, err);
@@ -181,8 +191,11 @@ int evidence_queue(struct evidence *e, struct lq_queue *q, size_t spool, bool re
     if (rc != LQ_OK)
         return rc;
     reading_init(&rd, &sp);
-    for (size_t i = 0; rc == LQ_OK && i < listing_count(&sp); i++)
-        rc = one_message(e, &rd, listing_ref(&sp, i), &rec, spool, want, records, err);
+    for (size_t i = 0; rc == LQ_OK && i < listing_count(&sp); i++) {
+        rc = evidence_go_on(e, err);
+        if (rc == LQ_OK)
+            rc = one_message(e, &rd, listing_ref(&sp, i), &rec, spool, want, records, err);
+    }
     reading_done(&rd);
     record_done(&rec);
     listing_end(&sp);
@@ -389,10 +402,13 @@ static int add_tags(struct evidence *e, struct lq_error *err)
 
 static int add_data_file(void *ctx, const struct tree_file *f)
 {
+    struct evidence *e = ctx;
     char path[TREE_PATH + 8];
 
+    if (stopped(e))
+        return ECANCELED;
     snprintf(path, sizeof(path), "data/%s", f->path);
-    return pack_file(ctx, f->dir, f->name, path);
+    return pack_file(&e->tar, f->dir, f->name, path);
 }
 
 static int pack_case(struct evidence *e, struct lq_error *err)
@@ -417,7 +433,7 @@ static int pack_case(struct evidence *e, struct lq_error *err)
         return rc;
     error = file_open_below(c->fd, "data", &data);
     if (error == 0) {
-        error = tree_walk(data, NULL, add_data_file, &e->tar);
+        error = tree_walk(data, NULL, add_data_file, e);
         close(data);
     }
     return error ? tar_failed(e, error, err) : LQ_OK;
@@ -586,6 +602,8 @@ static int write_all(struct evidence *e, const struct lq_set *set, struct lq_err
         rc = write_journal(e, err);
     if (rc == LQ_OK)
         rc = add_tags(e, err);
+    if (rc == LQ_OK)
+        rc = evidence_go_on(e, err);
     return rc == LQ_OK ? finish_output(e, err) : rc;
 }
 

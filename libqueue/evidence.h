@@ -42,6 +42,8 @@ struct evidence {
 int evidence_error(const struct evidence *e, const char *what, int error, struct lq_error *err);
 /* The name of the case, NULL: none, or redacted and it could name somebody. */
 const char *evidence_source(const struct evidence *e);
+/* LQ_OK; LQ_EREFUSED once somebody wants the pack to end. */
+int evidence_go_on(const struct evidence *e, struct lq_error *err);
 /* A spool's line; its number is that of the call. */
 int evidence_spool(struct evidence *e, const struct lq_queue *q, struct lq_error *err);
 int evidence_record(struct evidence *e, const struct lq_record *rec, struct lq_error *err);

@@ -327,7 +327,9 @@ static int pack_items(struct live *l, const struct lq_set *set, uint32_t queue, 
         for (size_t n = 0; rc == LQ_OK && i < set->count && n < CHUNK && l->bytes < CHUNK_BYTES; i++) {
             if (set->items[i].queue != queue)
                 continue;
-            rc = copy_message(l, &set->items[i], err);
+            rc = evidence_go_on(l->e, err);
+            if (rc == LQ_OK)
+                rc = copy_message(l, &set->items[i], err);
             n++;
         }
         rc = end_chunk(l, rc, err);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "json.h"
+#include "maillog_find.h"
 #include "tree.h"
 
 enum { NAME_KEPT = 100 };       /* of a log's own name */
@@ -114,7 +115,10 @@ int evidence_logs(struct evidence *e, struct lq_error *err)
 
     if (!log)
         return LQ_OK;
+    log->stopped = e->opts->stopped;
     rc = lq_log_read(log, err);
+    if (rc == LQ_OK)
+        rc = evidence_go_on(e, err);
     if (rc == LQ_OK)
         rc = lq_log_all(log, &n, err);
     for (size_t from = 0, number = 0; rc == LQ_OK && from < n; number++)

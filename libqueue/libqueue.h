@@ -534,10 +534,11 @@ struct lq_pack_opts {
     bool redact;                        /* no queue files, no messages, nothing that names people; why and reporter stay as they are */
     lq_finding_fn *tell;                /* sentences for who packs, such as why there is no xarf.json. NULL: nobody asks */
     void *tell_ctx;
+    bool (*stopped)(void);              /* asked again and again; true: give up, leave no archive. NULL: nobody interrupts */
 };
 /**
  * An evidence tarball of a case, or (c NULL) of a set, straight from the queues, which are only read. Custody: copy. LQ_OK; LQ_EINVAL: no name for
- * an archive, a reporter that is none; LQ_EREFUSED: output exists, the case is a redacted pack; LQ_ENOSPC …
+ * an archive, a reporter that is none; LQ_EREFUSED: output exists, the case is a redacted pack, stopped() said so; LQ_ENOSPC …
  */
 LQ_API int lq_pack(struct lq_case *c, const struct lq_set *set, const struct lq_pack_opts *opts, struct lq_error *err);
 

@@ -720,6 +720,7 @@ static void read_one(struct lq_log *log, struct lq_log_file *file)
         return;
     }
     file->changed = f.changed;
+    f.stopped = log->stopped;
     while (!log->failed && maillog_next(&f, &line, &cut))
         maillog_take(log, line, f.line, cut);
     file->lines = f.line;
@@ -767,7 +768,7 @@ int lq_log_read(struct lq_log *log, struct lq_error *err)
         return error_memory(err);
     if (log->file_count > 1)
         order_files(log);
-    for (size_t i = 0; i < log->file_count && !log->failed; i++) {
+    for (size_t i = 0; i < log->file_count && !log->failed && !(log->stopped && log->stopped()); i++) {
         log->file = (uint32_t)i;
         read_one(log, &log->files[i]);
     }

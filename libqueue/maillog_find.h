@@ -64,6 +64,7 @@ struct lq_log_file {
 struct maillog_session;
 
 struct lq_log {
+    bool (*stopped)(void);      /* true: read no further. NULL: nobody asks */
     struct maillog_message *messages;
     size_t count, cap;
     uint32_t *slots;            /* open addressing: index into messages + 1, 0 free */

@@ -35,9 +35,11 @@ static ssize_t read_bytes(struct maillog_file *f, unsigned char *to, size_t n)
 {
     ssize_t got;
 
-    do
+    do {
+        if (f->stopped && f->stopped())
+            return 0;
         got = read(f->fd, to, n);
-    while (got < 0 && errno == EINTR);
+    } while (got < 0 && errno == EINTR);
     if (got < 0)
         trouble(f, "%s", strerror(errno));
     return got;

@@ -27,6 +27,7 @@ struct maillog_file {
     uint64_t line;              /* number of the line given last, from 1 */
     int64_t changed;            /* of a regular file; else the clock */
     bool regular;
+    bool (*stopped)(void);      /* asked before each window is filled; true: the file ends here. NULL: nobody asks */
     char trouble[200];          /* why the file could not be read to its end; "" while all is well */
 };
 
