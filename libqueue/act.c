@@ -55,6 +55,16 @@ void work_fail(struct work *w, const char *fmt, ...)
     va_end(ap);
 }
 
+void work_unlike(struct work *w, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    tell(w, LQ_SKIPPED, fmt, ap);
+    va_end(ap);
+    w->unlike = true;
+}
+
 void job_ends(struct lq_job *j, size_t i, enum lq_status status, const char *fmt, ...)
 {
     va_list ap;
@@ -438,7 +448,7 @@ static int begin(struct lq_job *j, struct lq_error *err)
         rc = begin_use(j, &j->uses[u], err);
     for (size_t i = 0; i < j->site_count && rc == LQ_OK; i++)
         rc = j->opts.dry ? look_site(&j->sites[i], err) : begin_site(j, &j->sites[i], err);
-    return rc;
+    return rc == LQ_OK ? job_look_sealed(j, err) : rc;
 }
 
 /* --- memory --- */
@@ -492,6 +502,7 @@ static void close_site(struct site *s)
 
 static void free_job(struct lq_job *j)
 {
+    job_forget_sealed(j);
     for (size_t i = 0; i < j->site_count; i++)
         close_site(&j->sites[i]);
     for (size_t u = 0; j->uses && u < j->set->queue_count; u++) {
@@ -590,8 +601,10 @@ static void count(struct lq_job *j, struct site *s, const struct work *w)
     size_t *const counts[] = { [LQ_DONE] = &j->done, [LQ_SKIPPED] = &j->skipped, [LQ_FAILED] = &j->failed };
 
     (*counts[w->result])++;
-    if (!j->opts.dry)
-        j->uses[s->use].done += w->result == LQ_DONE;
+    if (j->opts.dry)
+        return;
+    j->uses[s->use].done += w->result == LQ_DONE;
+    j->uses[s->use].unlike += w->unlike;
 }
 
 /* Messages of one queue until there are enough for one round of syncing. */
@@ -674,6 +687,31 @@ static const struct lq_outcome *answer(struct lq_job *j, const struct work *w)
     return &j->outcome;
 }
 
+/* What was sealed and is not there any more is told like a message that was skipped. */
+static int answer_missing(struct lq_job *j, const struct lq_outcome **out)
+{
+    struct buf line = { 0 };
+    size_t use;
+
+    if (j->stop || !job_next_missing(j, &j->outcome, &use))
+        return LQ_END;
+    *out = &j->outcome;
+    j->skipped++;
+    if (j->opts.dry)
+        return LQ_OK;
+    j->uses[use].unlike++;
+    buf_add_char(&line, '{');
+    json_text(&line, "event", "message");
+    json_text(&line, "id", j->outcome.id);
+    json_text(&line, "spool", j->outcome.spool);
+    json_text(&line, "result", result_name(j->outcome.result));
+    json_text(&line, "text", j->outcome.text);
+    buf_add_str(&line, "}\n");
+    job_lines(j->uses[use].job, &line);
+    buf_done(&line);
+    return LQ_OK;
+}
+
 int lq_job_next(struct lq_job *j, const struct lq_outcome **out, struct lq_error *err)
 {
     while (j->at == j->batch_n) {
@@ -685,7 +723,7 @@ int lq_job_next(struct lq_job *j, const struct lq_outcome **out, struct lq_error
             return j->fatal;
         }
         if (j->stop || j->next == j->set->count)
-            return LQ_END;
+            return answer_missing(j, out);
         rc = run_batch(j, err);
         if (rc != LQ_OK) {
             job_ends(j, 0, rc, "%s", err ? err->text : "");
@@ -750,8 +788,10 @@ static const char *job_result(const struct lq_job *j)
 static int journal(struct lq_job *j, struct lq_case *c, struct vault_use *use, struct lq_error *err)
 {
     char members[256];
+    int n = snprintf(members, sizeof(members), "\"job\":\"%s\",\"result\":\"%s\",\"messages\":%zu", j->name, job_result(j), use->done);
 
-    snprintf(members, sizeof(members), "\"job\":\"%s\",\"result\":\"%s\",\"messages\":%zu", j->name, job_result(j), use->done);
+    if (use->unlike > 0)
+        snprintf(members + n, sizeof(members) - (size_t)n, ",\"not_as_sealed\":%zu", use->unlike);
     return case_journal(c, job_verb(j)->done, members, err);
 }
 
@@ -783,7 +823,7 @@ static int end_restore(struct lq_job *j, struct vault_use *use, struct lq_error 
 
     for (size_t i = 0; i < j->site_count && !c; i++)
         c = &j->uses[j->sites[i].use] == use ? j->sites[i].q->in_case : NULL;
-    return c && use->done > 0 && !c->unpacked && c->vault ? journal(j, c, use, err) : LQ_OK;
+    return c && use->done + use->unlike > 0 && !c->unpacked && c->vault ? journal(j, c, use, err) : LQ_OK;
 }
 
 static int end_use(struct lq_job *j, struct vault_use *use, struct lq_error *err)

@@ -1,6 +1,6 @@
 /*
  * What the files of the engine that acts share: act.c (a job's life, batches, outcomes), act_claim.c (claiming, and whether a message is
- * still the one that was selected), act_settled.c (whether its server has forgotten it), act_disk.c (directories to sync, copies, room), act_who.c (whose rights), and the verbs: act_take.c,
+ * still the one that was selected), act_settled.c (whether its server has forgotten it), act_sealed.c (whether it is as it was sealed), act_disk.c (directories to sync, copies, room), act_who.c (whose rights), and the verbs: act_take.c,
  * act_remove.c, act_hold.c, act_bounce.c, act_restore.c.
  *
  * A batch goes through a verb in steps, each over all of its messages, with one sync of the directories touched between them: the key
@@ -112,6 +112,7 @@ struct vault_use {              /* a vault of the job */
     const struct lq_queue **queues;     /* that use it */
     size_t queue_count;
     size_t done;                /* messages that came here, or went from here */
+    size_t unlike;              /* that stayed because they are not as they were sealed, or are missing */
     bool unfinished;            /* leave it to recover: something could not be put right */
 };
 
@@ -141,6 +142,8 @@ struct site {                   /* a queue of the set */
     bool ledger_lent;           /* it is an earlier site's: both restore from one case */
     const char *ledger_name;
     char ledger_prefix[40];     /* "<n>-<mta>/" */
+    struct sealed *sealed;      /* what an open case held when it was sealed; NULL: nothing to compare with */
+    bool sealed_lent;
     bool unpacked, keep;        /* the case's tree is a temporary one; its files stay (a copy) */
 };
 
@@ -149,6 +152,7 @@ struct work {                   /* a message of the batch */
     const struct set_item *item;
     struct claim c;
     bool claimed;
+    bool unlike;                /* not as it was sealed */
     bool live;                  /* still to be acted on; else result and text say why not */
     enum lq_result result;
     char text[400];
@@ -188,11 +192,14 @@ struct lq_job {
     struct lq_error error;
     struct lq_outcome outcome;
     size_t done, skipped, failed;
+    struct missing_list *missing;       /* restoring: told after the messages of the set */
 };
 
 /* The message is not acted on, because of how it is (skip) or because something went wrong (fail). */
 void work_skip(struct work *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void work_fail(struct work *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Skipped, because it is not as it was sealed. */
+void work_unlike(struct work *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The job ends after what was answered; message i of the batch and those behind it were not touched, or were put back. */
 void job_ends(struct lq_job *j, size_t i, enum lq_status status, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* Room by the vault's reserve, once; as root, and the worker again afterwards. */
@@ -212,6 +219,16 @@ void claim_end(struct work *w);
 bool work_entries(const struct work *w, struct entry *entries);
 /* False, with `why`, where a held message must not go on its way yet. */
 bool work_settled(struct site *s, struct work *w, char why[256]);
+
+/* --- act_sealed.c --- */
+
+/* Restoring: read the manifests of the cases, and see what is missing. After the ledgers are open, before anything is done. */
+int job_look_sealed(struct lq_job *j, struct lq_error *err);
+/* Whether the claimed message is as it was sealed; else w says why not. Reads all of it. */
+bool work_as_sealed(struct site *s, struct work *w);
+/* The next message that is missing from its case; out lives until the next call. False: no more. */
+bool job_next_missing(struct lq_job *j, struct lq_outcome *out, size_t *use);
+void job_forget_sealed(struct lq_job *j);
 
 /*
  * --- the verbs ---

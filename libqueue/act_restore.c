@@ -190,7 +190,7 @@ static bool may_go(struct back *b, struct work *w)
         work_skip(w, "it went back before");
     else if (!b->s->actor->vacant(&b->s->home_sp, w->item->id, why))
         work_skip(w, "%s", why);
-    else
+    else if (work_as_sealed(b->s, w))
         return find_places(b, w, NULL);
     return false;
 }

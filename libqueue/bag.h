@@ -50,8 +50,15 @@ void bag_check_bytes(struct bag_check *k, const void *p, size_t n);
 void bag_check_end(struct bag_check *k);
 /* It could not be read to its end: as if it were not there. */
 void bag_check_cancel(struct bag_check *k);
+/* A file of the case that was read and hashed before. */
+void bag_check_known(struct bag_check *k, const char *path, const char *hex);
 /* Compare. data_only: the payload and its manifest alone. ledger: what went back (may be NULL). Answers the number of findings. */
 size_t bag_check_judge(struct bag_check *k, bool data_only, const struct ledger *ledger, lq_finding_fn *tell, void *ctx);
+/*
+ * All of an open, sealed case as verifying it, but of data/ what was just read: its manifest, and how many bytes it was. LQ_OK: it was compared;
+ * *findings of them were told.
+ */
+int bag_check_read(struct lq_case *c, const struct buf *lines, uint64_t bytes, lq_finding_fn *tell, void *ctx, size_t *findings, struct lq_error *err);
 /* The value of a label of bag-info.txt into out; false if it is not there. */
 bool bag_label(const struct buf *info, const char *name, char *out, size_t size);
 

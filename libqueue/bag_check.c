@@ -91,6 +91,13 @@ void bag_check_cancel(struct bag_check *k)
         digest_begin(k->d);
 }
 
+void bag_check_known(struct bag_check *k, const char *path, const char *hex)
+{
+    bag_check_file(k, path);
+    if (!k->failed)
+        memcpy(k->seen[k->n++].hex, hex, DIGEST_HEX + 1);
+}
+
 /* --- judging --- */
 
 struct listed {
@@ -390,6 +397,43 @@ static int look(void *ctx, const struct tree_file *f)
     return error == ENOMEM ? ENOMEM : 0;
 }
 
+/* Lines of a manifest that we made of what we read, in place of reading it once more. */
+static bool add_known(struct bag_check *k, const struct buf *lines)
+{
+    char *copy = malloc(lines->n + 1), *p = copy, *end, *nl, *hex, *path;
+
+    if (!copy)
+        return false;
+    memcpy(copy, lines->p ? lines->p : "", lines->n);
+    end = copy + lines->n;
+    for (; p < end && (nl = memchr(p, '\n', (size_t)(end - p))) != NULL; p = nl + 1)
+        if (bag_line_parse(p, (size_t)(nl - p), &hex, &path))
+            bag_check_known(k, path, hex);
+    free(copy);
+    return !k->failed;
+}
+
+/* The ledger is looked at last: what goes back meanwhile has its line before its file is gone. */
+int bag_check_read(struct lq_case *c, const struct buf *lines, uint64_t bytes, lq_finding_fn *tell, void *ctx, size_t *findings, struct lq_error *err)
+{
+    struct bag_check k;
+    struct looking l = { .j = { &k, NULL, tell, ctx, 0 }, .block = malloc(BAG_BLOCK) };
+    struct ledger *ledger = NULL;
+    int error = bag_check_begin(&k) && l.block ? tree_walk(c->fd, "data", look, &l) : ENOMEM, rc = LQ_OK;
+
+    if (error == 0 && !add_known(&k, lines))
+        error = ENOMEM;
+    k.payload_bytes = bytes;
+    if (error == 0 && c->vault)
+        rc = ledger_look(&ledger, c->vault, c->name, err);
+    if (error == 0 && rc == LQ_OK)
+        *findings = l.j.findings + bag_check_judge(&k, false, ledger, tell, ctx);
+    ledger_close(ledger);
+    bag_check_done(&k);
+    free(l.block);
+    return error ? case_error(c, "", error, err) : rc;
+}
+
 static int verify_tree(struct lq_case *c, const struct ledger *ledger, lq_finding_fn *tell, void *ctx, size_t *findings, struct lq_error *err)
 {
     struct bag_check k;
@@ -407,11 +451,12 @@ int lq_case_verify(struct lq_case *c, lq_finding_fn *tell, void *ctx, struct lq_
 {
     struct ledger *ledger = NULL;
     size_t findings = 0;
-    int rc = LQ_OK;
+    bool open = !c->info.packed && !c->info.sealed;
+    int rc = open ? case_idle(c, err) : LQ_OK;
 
-    if (!c->info.packed && !c->info.sealed)
+    if (open && rc == LQ_OK)
         return error_set(err, LQ_EREFUSED, "case %s is not sealed: there are no hashes to check; first: mqquarantine seal", c->name);
-    if (c->vault)
+    if (rc == LQ_OK && c->vault)
         rc = ledger_look(&ledger, c->vault, c->name, err);
     if (rc == LQ_OK && c->info.packed)
         rc = pack_check(c->archive, c->path, ledger, tell, ctx, &findings, err);

@@ -411,6 +411,49 @@ static int add_data_file(void *ctx, const struct tree_file *f)
     return pack_file(&e->tar, f->dir, f->name, path);
 }
 
+static void keep_first(void *ctx, const char *sentence)
+{
+    char *first = ctx;
+
+    if (*first == '\0')
+        snprintf(first, 512, "%s", sentence);
+}
+
+static int unlike(const struct evidence *e, const char *finding, size_t more, struct lq_error *err)
+{
+    char others[64] = "";
+
+    if (more > 0)
+        snprintf(others, sizeof(others), " (and %zu more)", more);
+    return error_set(err, LQ_EDAMAGED, "case %s is not as it was sealed: %.400s%s; no pack was made of it (mqquarantine verify tells all)", e->c->name,
+                     finding, others);
+}
+
+/* What is not compared while it is packed: an archive is unpacked for that, and of a redacted pack the files stay behind. */
+static int check_before(struct evidence *e, struct lq_error *err)
+{
+    char first[512] = "";
+    struct lq_error why;
+    int rc = !e->c || !e->c->info.sealed || (!e->c->info.packed && !e->opts->redact) ? LQ_OK : lq_case_verify(e->c, keep_first, first, &why);
+
+    if (rc == LQ_OK)
+        return LQ_OK;
+    return *first ? unlike(e, first, 0, err) : error_set(err, (enum lq_status)rc, "%s", why.text);
+}
+
+/* A pack has new hashes: what was changed since the case was sealed would look true. */
+static int check_packed(struct evidence *e, struct lq_error *err)
+{
+    char first[512] = "";
+    size_t findings = 0;
+    int rc;
+
+    if (!e->c->info.sealed || e->c->info.packed)
+        return LQ_OK;
+    rc = bag_check_read(e->c, &e->tar.manifest, e->tar.bytes, keep_first, first, &findings, err);
+    return rc == LQ_OK && findings > 0 ? unlike(e, first, findings - 1, err) : rc;
+}
+
 static int pack_case(struct evidence *e, struct lq_error *err)
 {
     struct lq_case *c = e->c;
@@ -436,7 +479,7 @@ static int pack_case(struct evidence *e, struct lq_error *err)
         error = tree_walk(data, NULL, add_data_file, e);
         close(data);
     }
-    return error ? tar_failed(e, error, err) : LQ_OK;
+    return error ? tar_failed(e, error, err) : check_packed(e, err);
 }
 
 int evidence_spool(struct evidence *e, const struct lq_queue *q, struct lq_error *err)
@@ -640,6 +683,8 @@ int lq_pack(struct lq_case *c, const struct lq_set *set, const struct lq_pack_op
         rc = name_output(&e, err);
     if (rc == LQ_OK && c && !c->info.packed)
         rc = case_idle(c, err);
+    if (rc == LQ_OK)
+        rc = check_before(&e, err);
     if (rc == LQ_OK)
         rc = open_output(&e, err);
     if (rc == LQ_OK) {

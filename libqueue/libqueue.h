@@ -434,7 +434,7 @@ LQ_API int lq_job_begin(struct lq_job **out, const struct lq_set *set, const str
 enum lq_result { LQ_DONE, LQ_SKIPPED, LQ_FAILED };
 
 struct lq_outcome {
-    size_t index;                       /* in the set */
+    size_t index;                       /* in the set; SIZE_MAX: LQ_RESTORE: not in it, but missing from the case */
     enum lq_result result;
     const char *id, *spool, *mta;
     const char *state;                  /* when it was selected */
@@ -444,6 +444,7 @@ struct lq_outcome {
 
 /**
  * The next message's outcome, in the order of the set. Messages are worked on in batches: when this answers, the message is where it belongs, and synced.
+ * LQ_RESTORE of all that is in a sealed case: after them, as skipped, those that are missing from it.
  * *out lives until the next call. Stop after any call: lq_job_end() finishes what was begun.
  * LQ_OK; LQ_END after the last; LQ_ENOSPC, LQ_EIO, LQ_ENOMEM: the job cannot go on, messages not yet answered for are untouched.
  */
