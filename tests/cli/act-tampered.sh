@@ -20,7 +20,7 @@ file() { find "v/$case/data" -type f -path "$1" | LC_ALL=C sort | head -n 1; }
 # packs: what is said, and whether anything is there afterwards.
 packs() {
     quiet mqquarantine pack --vault v "$case" --output p.tar.gz "$@" | bare
-    ls -A | grep -e '^p\.tar' -e '^\.p\.' || true
+    find . -maxdepth 1 \( -name 'p.tar*' -o -name '.p.*' \) -printf '%f\n' | sort
     rm -f p.tar.gz
 }
 restores() {
@@ -92,7 +92,7 @@ rm -r p
 cp p.tar.gz changed.tar.gz
 rm p.tar.gz
 quiet mqquarantine pack ./changed.tar.gz --output p.tar.gz | bare
-ls -A | grep '^p\.tar' || true
+find . -maxdepth 1 -name 'p.tar*' -printf '%f\n' | sort
 quiet mqquarantine restore ./changed.tar.gz --again --expect 4 | bare
 
 echo '--- an undo case, changed within'
@@ -101,7 +101,7 @@ flooded exim q
 quiet mqpurge --spool q --vault v $FLOOD -m 4 --why test --yes >/dev/null
 undo=$(the_case v)
 (
-    cd v
+    cd v || exit 2
     zstd -qdc "$undo.tar.zst" | tar xf -
     scratch "$(find "$undo/data" -name '*-D' | LC_ALL=C sort | head -n 1)"
     tar cf - "$undo" | zstd -qfo "$undo.tar.zst"
