@@ -151,6 +151,19 @@ static int begin(struct lq_job **job, struct acting *a, struct lq_error *err)
     return lq_job_begin(job, a->set, &opts, err);
 }
 
+/* Whether this option stands there already, and is not only the beginning of another one. */
+static bool has_option(const struct text *all, const struct text *option)
+{
+    const char *p = all->p, *end = p ? p + all->n : NULL;
+
+    while (p && (p = memmem(p, (size_t)(end - p), option->p, option->n))) {
+        p += option->n;
+        if (p == end || *p == ' ')
+            return true;
+    }
+    return false;
+}
+
 /* What came back as it was taken, held by its server: nothing delivers it until somebody lets it go. */
 static void note_held(struct acting *a, const struct lq_outcome *o)
 {
@@ -160,7 +173,7 @@ static void note_held(struct acting *a, const struct lq_outcome *o)
     a->held++;
     text_put(&option, " --spool ");
     text_shell(&option, o->spool, strlen(o->spool));
-    if (!memmem(a->held_spools.p, a->held_spools.n, option.p, option.n))
+    if (!has_option(&a->held_spools, &option))
         text_add(&a->held_spools, option.p, option.n);
     text_done(&option);
     if (a->held > HELD_NAMED)
