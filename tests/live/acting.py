@@ -459,11 +459,15 @@ class Acting:
         for where, _, files in os.walk(self.room.host(spool)):
             for name in files:
                 path = os.path.join(where, name)
-                if queue_id in name:
+                if queue_id not in name:
+                    continue
+                try:
                     with open(path, "rb") as f:
                         st = os.fstat(f.fileno())
                         seen[os.path.relpath(path, self.room.host(spool))] = (
                             f.read(), st.st_mode, st.st_uid, st.st_gid)
+                except FileNotFoundError:
+                    pass            # the server has just moved it
         return seen
 
     # -- returning what waits to its senders ------------------------------------------------------
