@@ -526,17 +526,16 @@ static int by_lock(const void *x, const void *y)
     return (int)a->write - (int)b->write;
 }
 
-/*
- * Who holds locks now, from one read of /proc/locks: asking with fcntl() would cost a call per file, and taking a
- * lock to find out would make the MTA skip the message. Lines: "1: POSIX  ADVISORY  WRITE 715 fe:00:1335 0 18".
- */
-static void read_locks(struct listing *l)
+/* Lines: "1: POSIX  ADVISORY  WRITE 715 fe:00:1335 0 18". False: no room for more. */
+static bool add_locks(struct listing *l, size_t *cap)
 {
     FILE *f = fopen("/proc/locks", "re");
-    char line[256];
-    size_t cap = 0;
+    char line[256], room[8192];
+    bool fits = true;
 
-    while (f && fgets(line, sizeof(line), f)) {
+    if (f)
+        setvbuf(f, room, _IOFBF, sizeof(room));
+    while (f && fits && fgets(line, sizeof(line), f)) {
         unsigned major_dev, minor_dev;
         unsigned long long ino;
         char kind[16], mode[16];
@@ -544,17 +543,34 @@ static void read_locks(struct listing *l)
         if (sscanf(line, "%*d: %15s %*s %15s %*d %x:%x:%llu", kind, mode, &major_dev, &minor_dev, &ino) != 5 ||
             kind[0] == '-')
             continue;
-        if (l->lock_count == cap) {
-            struct lock *more = realloc(l->locks, (cap = cap ? cap * 2 : 16) * sizeof(*more));
+        if (l->lock_count == *cap) {
+            size_t more_cap = *cap ? *cap * 2 : 16;
+            struct lock *more = realloc(l->locks, more_cap * sizeof(*more));
 
-            if (!more)
+            fits = more != NULL;
+            if (!fits)
                 break;
             l->locks = more;
+            *cap = more_cap;
         }
         l->locks[l->lock_count++] = (struct lock){ makedev(major_dev, minor_dev), (ino_t)ino, strcmp(mode, "WRITE") == 0 };
     }
     if (f)
         fclose(f);
+    return fits;
+}
+
+/*
+ * Who holds locks now, from /proc/locks: asking with fcntl() would cost a call per file, and taking a lock to find out would make the MTA
+ * skip the message. Read twice: between two reads the kernel goes on by number, so a lock that is given up meanwhile makes it leave out
+ * another one.
+ */
+static void read_locks(struct listing *l)
+{
+    size_t cap = 0;
+
+    if (add_locks(l, &cap))
+        add_locks(l, &cap);
     if (l->lock_count > 1)
         qsort(l->locks, l->lock_count, sizeof(*l->locks), by_lock);
 }
