@@ -177,18 +177,9 @@ class OnDisk(driver.Scenario):
             wrong.append("the command died: %s" % status)
         what = "%d bytes left" % ROOM[n] if self.trial == "full" else "at call " + self.world.call_text(n)
         finished = self.trial != "power" and self.inner.done(status)
-        wrong += self._recover() + self.inner.complaints(self.world, self.before, self.end, finished)
-        wrong += self._recover(quiet=True)
+        wrong += self.inner.recovered(self.world) + self.inner.complaints(self.world, self.before, self.end, finished)
+        wrong += self.inner.recovered(self.world, quiet=True)
         return "%s\n        %s\n        the command said (%s): %s" % (what, "\n        ".join(wrong), status, " / ".join(said.strip().splitlines()[-4:])) if wrong else None
-
-    def _recover(self, quiet=False):
-        argv = self.inner.recover(self.world)
-        if argv is None:
-            return []
-        status, _, said = self.world.run(argv, watched=False)
-        if not self.inner.done(status):
-            return ["recover ends with %s: %s" % (status, said.strip())]
-        return ["the second recover still found something: " + said.strip()] if quiet and not self.inner.quiet(said) else []
 
     def _full(self, n):
         for d in self.world.disks:

@@ -207,6 +207,16 @@ class Scenario:
     def done(self, status):
         return status == 0
 
+    def recovered(self, world, quiet=False):
+        """Recovery that nothing watches. quiet: it must find nothing more. What is wrong, as sentences."""
+        argv = self.recover(world)
+        if argv is None:
+            return []
+        status, _, said = world.run(argv, watched=False)
+        if not self.done(status):
+            return ["recover ends with %s: %s" % (status, said.strip())]
+        return ["the second recover still found something: " + said.strip()] if quiet and not self.quiet(said) else []
+
     def test(self, world, tally, budget):
         """All of it, with a line for each group; or as many cells as budget seconds allow, of all groups in turn."""
         try:

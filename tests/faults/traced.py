@@ -77,20 +77,11 @@ class Traced(driver.Scenario):
         if status == "timeout" or (isinstance(status, int) and status < 0 and not (killed and status == -signal.SIGKILL)):
             wrong.append("the command died: %s" % status)
         # A killed command may have been at its end.
-        wrong += self._recover()
+        wrong += self.inner.recovered(self.world)
         wrong += self.inner.complaints(self.world, self.before, self.end, not killed and self.inner.done(status))
-        wrong += self._recover(quiet=True)
+        wrong += self.inner.recovered(self.world, quiet=True)
         return "%s %s\n        %s\n        the command said (%s): %s" % (
             call, how, "\n        ".join(wrong), status, " / ".join(said.strip().splitlines()[-4:])) if wrong else None
-
-    def _recover(self, quiet=False):
-        argv = self.inner.recover(self.world)
-        if argv is None:
-            return []
-        status, _, said = self.world.run(argv, watched=False)
-        if not self.inner.done(status):
-            return ["recover ends with %s: %s" % (status, said.strip())]
-        return ["the second recover still found something: " + said.strip()] if quiet and not self.inner.quiet(said) else []
 
 
 class TracedWorld(driver.World):
