@@ -165,6 +165,11 @@ void claim_message(struct lq_job *j, struct site *s, struct work *w)
         claim_end(w);
 }
 
+bool work_in_use(const struct site *s, const struct work *w, int dir, const char *name)
+{
+    return s->actor->in_use && s->actor->in_use(&w->c.parts[0], dir, name);
+}
+
 void claim_end(struct work *w)
 {
     if (w->claimed)

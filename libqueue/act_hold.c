@@ -127,6 +127,8 @@ static void stop_or_fail(struct hold *h, struct work *w, size_t at, int error)
                  strerrordesc_np(error), w->item->id);
     else if (error == EEXIST)
         work_skip(w, "another file has the name that it would get");
+    else if (error == EBUSY)
+        work_skip(w, "it is being delivered now");
     else if (error == ENOENT || error == ESTALE)
         work_skip(w, "it is not in the queue any more");
     else
@@ -141,12 +143,19 @@ static int key_dir(const struct hold *h, const struct work *w)
 static int move(struct hold *h, struct work *w)
 {
     const struct held *held = w->held;
+    const char *name = w->c.parts[0].name;
+    int from = key_dir(h, w), to = h->s->sp.dirs[held->dir].fd, error = 0;
     struct timespec now;
-    int error = 0;
 
+    if (work_in_use(h->s, w, from, name))
+        return EBUSY;
     if (held->touch && clock_gettime(CLOCK_REALTIME, &now) == 0)
-        error = file_touch(key_dir(h, w), w->c.parts[0].name, &now);
-    return error ? error : file_move(key_dir(h, w), w->c.parts[0].name, h->s->sp.dirs[held->dir].fd, held->name);
+        error = file_touch(from, name, &now);
+    if (error == 0)
+        error = file_move(from, name, to, held->name);
+    if (error == 0 && work_in_use(h->s, w, to, held->name) && file_move(to, held->name, from, name) == 0)
+        error = EBUSY;
+    return error;
 }
 
 /* Whether the key is what and where it was; else its second link stays for recover. */

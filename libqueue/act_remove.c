@@ -24,6 +24,8 @@ static void tell(struct lq_job *j, struct work *w, size_t at, int error)
 {
     if (error == ENOENT)
         work_skip(w, "it is not in the queue any more");
+    else if (error == EBUSY)
+        work_skip(w, "it is being delivered now");
     else if (disk_is_lost(error))
         job_ends(j, at, LQ_EIO, "%s while deleting message %s", strerrordesc_np(error), w->item->id);
     else
@@ -48,7 +50,8 @@ static void remove_rest(struct site *s, struct work *w)
 /* Logs first; when one cannot go the message stays. */
 static void remove_one_file(struct lq_job *j, struct site *s, struct work *w, size_t at)
 {
-    int error = 0;
+    const struct piece *key = &w->c.parts[0];
+    int error = work_in_use(s, w, s->sp.dirs[key->dir].fd, key->name) ? EBUSY : 0;
 
     for (size_t i = 1; i < w->c.n && error == 0; i++) {
         error = remove_piece(s, &w->c.parts[i]);
@@ -56,7 +59,7 @@ static void remove_one_file(struct lq_job *j, struct site *s, struct work *w, si
             error = 0;
     }
     if (error == 0)
-        error = remove_piece(s, &w->c.parts[0]);
+        error = remove_piece(s, key);
     if (error != 0) {
         tell(j, w, at, error);
         return;

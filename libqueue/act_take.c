@@ -160,6 +160,8 @@ static void give_up(struct take *t, struct work *w, int error, const char *doing
                  t->j->uses[t->s->use].vault->path, why, doing, w->item->id);
     else if (error == ENOENT)
         work_skip(w, "it is not in the queue any more");
+    else if (error == EBUSY)
+        work_skip(w, "it is being delivered now");
     else if (error == ESTALE)
         work_skip(w, "it is being changed by somebody");
     else if (error == EEXIST)
@@ -225,18 +227,21 @@ static int move_checked(int from, const char *name, int to, const char *as, cons
 static int move_key(struct take *t, struct work *w)
 {
     struct piece *key = &w->c.parts[0];
+    int from = spool_fd(t, key), to = from, error;
     char name[NAME_MAX + 1];
-    int fd, error;
 
     if (!in_spool_changed(t, key))
         return ENOMEM;
-    if (w->copied) {
-        if (!own_name(name, ASIDE, job_mark(t->j), key->name))
-            return ENAMETOOLONG;
-        return move_checked(spool_fd(t, key), key->name, spool_fd(t, key), name, key);
-    }
-    error = case_dir(t, key, &fd, true);
-    return error ? error : move_checked(spool_fd(t, key), key->name, fd, key->name, key);
+    if (!own_name(name, w->copied ? ASIDE : "", w->copied ? job_mark(t->j) : "", key->name))
+        return ENAMETOOLONG;
+    error = w->copied ? 0 : case_dir(t, key, &to, true);
+    if (error == 0 && work_in_use(t->s, w, from, key->name))
+        error = EBUSY;
+    if (error == 0)
+        error = move_checked(from, key->name, to, name, key);
+    if (error == 0 && work_in_use(t->s, w, to, name) && file_move(to, name, from, key->name) == 0)
+        error = EBUSY;
+    return error;
 }
 
 static void second_step(struct take *t)

@@ -219,6 +219,11 @@ struct lq_actor {
      * that is never rewritten; another inode there is CLAIM_OTHER; ino 0: not known, not compared. Nothing stays open but the locks.
      */
     enum claim_result (*claim)(struct spool *sp, const struct ref *ref, dev_t dev, ino_t ino, unsigned flags, struct claim *c);
+    /*
+     * Whether the server works, or worked since, on a claimed message that the claim does not fence, as there is no lock of ours (Postfix's active queue): to
+     * be asked right before its key goes away, and where it moves right after. dir, name: where the key is now. NULL: the lock keeps the server away.
+     */
+    bool (*in_use)(const struct piece *key, int dir, const char *name);
     /* key: the bytes of the key file under the lock. on: hold, else release. reason: for Sendmail's q; NULL: a standard text. */
     enum hold_result (*hold)(struct spool *sp, const struct claim *c, struct bytes key, bool on, const char *reason, int64_t now, struct held *out);
     /* NULL, or what this server's settings will do to held mail by themselves, for a warning ("timeout_frozen_after = 7d: …"); static or arena storage of out. */

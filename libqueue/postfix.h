@@ -47,7 +47,7 @@ struct postfix_spool {
     } hash[PF_DIRS + 1];    /* the last: trace */
     int log_dirs[3];        /* 1 + index of bounce, defer, trace; 0: not looked for, -1: not there */
     bool qmgr_known;
-    int64_t qmgr_since;     /* epoch seconds, when its queue manager was started; INT64_MAX: none runs */
+    int64_t qmgr_since;     /* milliseconds of the epoch, when its queue manager was started; INT64_MAX: none runs */
 };
 
 /* The characters that name hash levels: of a long id the microseconds in hex, else the id itself. */

@@ -4,7 +4,9 @@
  * Postfix (2.0 to 3.12, qmgr, smtp, local, bounce: myflock.c) locks a queue file while it reads it into memory (exclusively) and while it delivers
  * (shared, one for each delivery agent): with flock() on Linux. An exclusive lock of ours on a file in incoming, deferred or hold makes the queue
  * manager put the message off for a minute, whatever it was about to do with it, so it cannot disappear under us. In active the same lock would
- * make a delivery agent die ("fatal: shared lock …"), be it for an instant: there we never lock, and ask /proc/locks whether anybody delivers.
+ * make a delivery agent die ("fatal: shared lock …"), be it for an instant: there we never lock, and ask /proc/locks whether anybody delivers; once
+ * more when the file has just moved, because an agent locks what it has opened, whatever its name is by then, and would deliver what we have. It gets
+ * its file back: the queue manager takes no step with a message that an agent has.
  *
  * A message in active is in the queue manager's memory as well. It may be taken away all the same (the agents then find no file), but must not
  * come back under its id while that memory lasts: the queue manager would load it a second time and abort (seen with 3.7.11). settled() tells
@@ -318,6 +320,16 @@ static bool somebody_locks(const struct stat *st)
     return locks_name(st) || locks_name(st);
 }
 
+/* An agent that is done by now has left its mark in the file. */
+static bool in_use(const struct piece *key, int dir, const char *name)
+{
+    struct stat now;
+
+    if (key->role != PF_ACTIVE || file_stat(dir, name, &now) != FILE_OK)
+        return false;
+    return now.st_mtim.tv_sec != key->st.st_mtim.tv_sec || now.st_mtim.tv_nsec != key->st.st_mtim.tv_nsec || somebody_locks(&now);
+}
+
 /* What the queue that it is in allows. */
 static enum claim_result allowed(struct taking *t, int kind, const struct stat *st)
 {
@@ -601,7 +613,14 @@ static bool works_here(int pid_dir, const struct stat *root, uid_t mail_owner)
     return at && sscanf(at, "\nUid: %lu", &uid) == 1 && uid == mail_owner;
 }
 
-/* When the process began, in epoch seconds; INT64_MAX when it ended meanwhile. */
+enum { MS = 1000, NS_IN_MS = 1000 * 1000 };
+
+static int64_t milliseconds(const struct timespec *t)
+{
+    return (int64_t)t->tv_sec * MS + t->tv_nsec / NS_IN_MS;
+}
+
+/* When the process began, in milliseconds of the epoch; INT64_MAX when it ended meanwhile. */
 static int64_t began(int pid_dir)
 {
     enum { FIELD = 22 };        /* proc(5): starttime, counted from 1; after the name the third follows */
@@ -617,7 +636,7 @@ static int64_t began(int pid_dir)
         return INT64_MAX;
     clock_gettime(CLOCK_REALTIME, &real);
     clock_gettime(CLOCK_BOOTTIME, &boot);
-    return real.tv_sec - boot.tv_sec + (int64_t)(ticks / (unsigned long)sysconf(_SC_CLK_TCK));
+    return milliseconds(&real) - milliseconds(&boot) + (int64_t)(ticks * MS / (unsigned long)sysconf(_SC_CLK_TCK));
 }
 
 /* The oldest queue manager of this spool; INT64_MAX: none runs. */
@@ -661,9 +680,9 @@ static int64_t qmgr_since(const struct spool *sp)
 
 static bool settled(struct spool *sp, const struct stat *st, char why[256])
 {
-    enum { BLUR = 2 };          /* seconds; of both clocks */
+    enum { BLUR = 100 };        /* milliseconds; processes and files are dated by clocks that go in steps of up to 10 */
 
-    if (qmgr_since(sp) == INT64_MAX || qmgr_since(sp) > st->st_ctim.tv_sec + BLUR)
+    if (qmgr_since(sp) == INT64_MAX || qmgr_since(sp) > milliseconds(&st->st_ctim) + BLUR)
         return true;
     snprintf(why, 256, "Postfix's queue manager may still have it in memory, and would abort: first `postfix reload`");
     return false;
@@ -824,6 +843,7 @@ const struct lq_actor postfix_actor = {
     .one_file = true,
     .owner = owner,
     .claim = claim,
+    .in_use = in_use,
     .hold = hold,
     .hold_warning = hold_warning,
     .vacant = vacant,

@@ -112,16 +112,6 @@ class DiskWorld(driver.World):
         for d in self.disks:
             d.make()
 
-    def run_until(self, argv, n, action):
-        """Stops the command before call n, does the action, and lets it go on. (status, what it said)"""
-        p = self.start(argv, {"FAULT_AT": str(n), "FAULT_KILL": "stop", "FAULT_SHADOW": "", "FAULT_NOSYNC": "0"})
-        _, status = os.waitpid(p.pid, os.WUNTRACED)
-        if os.WIFSTOPPED(status):
-            action()
-            os.kill(p.pid, signal.SIGCONT)
-            return self.finish(p)
-        return os.waitstatus_to_exitcode(status), ""
-
 
 class OnDisk(driver.Scenario):
     """A scenario of mail.py and what happens to its disks."""

@@ -158,6 +158,16 @@ class World:
             return "timeout", ""
         return p.returncode, out.decode("utf-8", "replace")
 
+    def run_until(self, argv, n, action):
+        """Stops the command before call n, does the action, and lets it go on. (status, what it said)"""
+        p = self.start(argv, {"FAULT_AT": str(n), "FAULT_KILL": "stop", "FAULT_SHADOW": "", "FAULT_NOSYNC": "0"})
+        _, status = os.waitpid(p.pid, os.WUNTRACED)
+        if os.WIFSTOPPED(status):
+            action()
+            os.kill(p.pid, signal.SIGCONT)
+            return self.finish(p)
+        return os.waitstatus_to_exitcode(status), ""
+
     def calls(self):
         with open(self.state, "rb") as f:
             return struct.unpack("Q", f.read(8))[0]

@@ -12,13 +12,14 @@ import traceback
 
 import disks
 import driver
+import latecomer
 import mail
 import selftest
 import traced
 
 
 def everything():
-    return selftest.scenarios() + mail.scenarios() + disks.scenarios() + traced.scenarios()
+    return selftest.scenarios() + mail.scenarios() + latecomer.scenarios() + disks.scenarios() + traced.scenarios()
 
 
 def other_file_system(base):

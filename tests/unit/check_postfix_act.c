@@ -402,7 +402,7 @@ static struct holder start_qmgr(const char *where)
 START_TEST(memory)
 {
     static const struct { const char *where; int seconds; bool settled; } rows[] = {
-        { NULL, 0, true }, { "/", 0, true }, { room, 0, false }, { room, -3600, true }, { room, 3600, false },
+        { NULL, 0, true }, { "/", 0, true }, { room, 0, false }, { room, -1, true }, { room, -3600, true }, { room, 3600, false },
     };
     struct holder h = { 0 };
     struct piece part = { .role = PF_ACTIVE, .name = ID };
@@ -410,9 +410,12 @@ START_TEST(memory)
 
     room_open(AS_WE_ARE, TOOLS);
     room_list(&postfix_backend, SEC_NAME);
+    clock_gettime(CLOCK_REALTIME, &part.st.st_ctim);
     if (rows[_i].where)
         h = start_qmgr(rows[_i].where);
-    part.st.st_ctim.tv_sec = time(NULL) + rows[_i].seconds;
+    if (rows[_i].seconds >= 0)
+        clock_gettime(CLOCK_REALTIME, &part.st.st_ctim);
+    part.st.st_ctim.tv_sec += rows[_i].seconds;
     ck_assert_msg(postfix_actor.settled(&room_spool, &part.st, why) == rows[_i].settled, "%s", why);
     ck_assert(postfix_actor.place(&room_spool, &part, "active", dir, name, why) == rows[_i].settled);
     if (!rows[_i].settled)
@@ -531,7 +534,7 @@ int main(void)
     tcase_add_test(t, asking_makes_nothing);
     tcase_add_loop_test(t, vacancy, 0, VACANT_ROWS);
     tcase_add_loop_test(t, places, 0, COUNT(place_rows));
-    tcase_add_loop_test(t, memory, 0, 5);
+    tcase_add_loop_test(t, memory, 0, 6);
     tcase_add_loop_test(t, new_ids, 0, COUNT(id_rows));
     tcase_add_loop_test(t, hash_settings, 0, 6);
     tcase_add_loop_test(t, prospects, 0, COUNT(prospect_rows));
