@@ -548,18 +548,36 @@ static bool is_case(const struct evidence *e)
     return true;
 }
 
+static int outside_queues(const struct evidence *e, struct lq_error *err)
+{
+    char *real = realpath(e->dir_name, NULL), *file = NULL;
+    int rc;
+
+    if (!real)
+        return evidence_error(e, e->dir_name, errno, err);
+    if (asprintf(&file, "%s/%s", real, e->base) < 0)
+        file = NULL;
+    rc = file ? vault_not_scanned("", file, err) : error_memory(err);
+    free(file);
+    free(real);
+    return rc;
+}
+
 static int open_output(struct evidence *e, struct lq_error *err)
 {
     enum file_result r = file_open_dir(AT_FDCWD, e->dir_name, &e->dir);
     char name[NAME_MAX + 1];
     struct stat st;
-    int error;
+    int error, rc;
 
     if (r != FILE_OK) {
         e->dir = -1;
         return error_set(err, r == FILE_GONE ? LQ_ENOENT : r == FILE_DENIED ? LQ_EACCES : LQ_EIO, "%s: directory %s: %s", e->opts->output, e->dir_name,
                          file_result_text(r));
     }
+    rc = outside_queues(e, err);
+    if (rc != LQ_OK)
+        return rc;
     if (is_case(e))
         return error_set(err, LQ_EREFUSED, "%s: in a vault that is the name of a case; choose another place or name", e->opts->output);
     /* Without a name until it is whole; some file systems cannot do that. */

@@ -143,6 +143,7 @@ static void tell_unreported(const struct evidence *e)
         { e->xarf.relayed, "a relay of yours, this machine or a private address handed in" },
         { e->xarf.no_port, "the queue holds no client port for, which a report must name" },
         { e->xarf.no_sender, "no mail address is the sender of, which a report must name" },
+        { e->xarf.no_time, "the queue holds no time of arrival for, which a report must name" },
     };
 
     for (size_t i = 0; i < sizeof(left) / sizeof(left[0]); i++) {

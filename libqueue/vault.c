@@ -120,8 +120,7 @@ static const char *below(const char *path, size_t n)
     return p + strspn(p, "/");
 }
 
-/* Where a mail server looks for mail, nothing of ours may be: its own cleaning would find it. path: absolute, without links. */
-static int check_scanned(const char *path, struct lq_error *err)
+int vault_not_scanned(const char *what, const char *path, struct lq_error *err)
 {
     char *way = strdup(path);
     int rc = LQ_OK, fd;
@@ -135,8 +134,8 @@ static int check_scanned(const char *path, struct lq_error *err)
 
             close(fd);
             if (b && (*below(path, n) == '\0' || b->scans(below(path, n))))
-                rc = error_set(err, LQ_EREFUSED, "vault %s: inside the %s queue %s, where the server itself looks; choose another place",
-                               path, b->name, way);
+                rc = error_set(err, LQ_EREFUSED, "%s%s: inside the %s queue %s, where the server itself looks; choose another place",
+                               what, path, b->name, way);
         }
         while (n > 1 && way[n - 1] != '/')
             n--;
@@ -278,7 +277,7 @@ static int open_checked(struct lq_vault **out, const char *path, enum how how, s
     if (rc == LQ_OK)
         rc = check_way(v->path, err);
     if (rc == LQ_OK)
-        rc = check_scanned(v->path, err);
+        rc = vault_not_scanned("vault ", v->path, err);
     /* Of the name as given: a link there is followed only if it is root's or ours. */
     if (rc == LQ_OK && how == MAKE) {
         int error = file_make_dir(AT_FDCWD, v->path, 0700);
@@ -459,7 +458,7 @@ static bool usable(const char *path, int spool)
 
     if (there && (!S_ISDIR(st.st_mode) || !mine(st.st_uid) || (st.st_mode & 022)))
         return false;
-    return on_mount(path, spool) && check_way(path, NULL) == LQ_OK && check_scanned(path, NULL) == LQ_OK;
+    return on_mount(path, spool) && check_way(path, NULL) == LQ_OK && vault_not_scanned("vault ", path, NULL) == LQ_OK;
 }
 
 /* Whether the directory that is to hold it lets us make something there. */

@@ -34,6 +34,11 @@ int vault_look(struct lq_vault **out, const char *path, struct lq_error *err);
  * else vault_make()'s error.
  */
 int vault_try(struct lq_vault **out, const char *path, struct lq_error *err);
+/*
+ * Where a mail server looks for mail, nothing of ours may be: its own cleaning would find it. path: absolute, without links; what: begins the sentence.
+ * LQ_OK, LQ_EREFUSED, LQ_ENOMEM.
+ */
+int vault_not_scanned(const char *what, const char *path, struct lq_error *err);
 /* Free the reserve file: there is a little room now. False: it was free already. */
 bool vault_use_reserve(struct lq_vault *v);
 

@@ -83,13 +83,21 @@ static void copy_text(char *to, size_t room, const char *p, size_t n)
     to[n] = '\0';
 }
 
+static bool has_controls(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7F)
+            return true;
+    return false;
+}
+
 int xarf_reporter(struct xarf_who *out, const char *text, struct lq_error *err)
 {
     size_t n = strlen(text), name = 0;
     const char *open = n > 0 && text[n - 1] == '>' ? memrchr(text, '<', n) : NULL, *address = open ? open + 1 : text, *at;
     size_t len = open ? (size_t)(text + n - 1 - address) : n;
 
-    if (!is_mailbox(address, len))
+    if (!is_mailbox(address, len) || has_controls(text))
         return error_set(err, LQ_EINVAL, "\"%.200s\" does not say who reports: a name and a mail address are needed, Example Ltd <abuse@example.com>", text);
     at = memrchr(address, '@', len);
     copy_text(out->contact, sizeof(out->contact), address, len);
@@ -143,8 +151,10 @@ static struct lq_str reportable(struct xarf *x, const struct lq_record *r)
         x->relayed++;
     else if (!lq_record_number(r, LQ_CLIENT_PORT, &port) || port < 1 || port > 65535)
         x->no_port++;
-    else if (!sender.p || !is_mailbox(sender.p, sender.n) || !lq_record_number(r, LQ_ARRIVAL_TIME, &when))
+    else if (!sender.p || !is_mailbox(sender.p, sender.n))
         x->no_sender++;
+    else if (!lq_record_number(r, LQ_ARRIVAL_TIME, &when) || when <= 0)
+        x->no_time++;
     else
         return client;
     return none;
@@ -242,6 +252,7 @@ void xarf_add(struct xarf *x, const struct lq_record *r, const struct buf *eml)
     s->first = s->first == 0 || when < s->first ? when : s->first;
     s->last = when > s->last ? when : s->last;
     s->weight++;
+    s->reportable++;
 }
 
 static int more_first(const void *a, const void *b)
@@ -255,8 +266,13 @@ bool xarf_choose(struct xarf *x, const struct counts *clients)
 {
     size_t n = x->n;
 
-    for (size_t i = 0; i < n; i++)
-        x->sources[i].messages = counts_of(clients, x->sources[i].address, strlen(x->sources[i].address));
+    for (size_t i = 0; i < n; i++) {
+        struct xarf_source *s = &x->sources[i];
+
+        s->messages = counts_of(clients, s->address, strlen(s->address));
+        s->at_least = s->messages == 0;
+        s->messages = s->at_least ? s->reportable : s->messages;
+    }
     if (n > 1)
         qsort(x->sources, n, sizeof(x->sources[0]), more_first);
     /* Of those below a 32nd, which are still here is chance. */
@@ -339,7 +355,7 @@ static void add_description(struct buf *out, const struct xarf_source *s)
     uint64_t messages = s->messages;
     struct buf text = { 0 };
 
-    buf_printf(&text, "%llu unwanted message%s came to our mail server from this address", (unsigned long long)messages, messages == 1 ? "" : "s");
+    buf_printf(&text, "%s%llu unwanted message%s came to our mail server from this address", s->at_least ? "At least " : "", (unsigned long long)messages, messages == 1 ? "" : "s");
     if (s->whole && messages > 1) {
         buf_add_str(&text, "; those that could be reported arrived from ");
         moment(&text, s->first);
@@ -385,7 +401,7 @@ static void add_message(struct buf *out, const struct xarf_source *s)
     member(out, "subject", &s->subject, SUBJECT);
     if (s->message_id.n <= MESSAGE_ID)
         member(out, "message_id", &s->message_id, MESSAGE_ID);
-    if (s->whole && s->recipients > 0)
+    if (s->whole && s->reportable == s->messages && s->recipients > 0)
         json_number(out, "recipient_count", (int64_t)s->recipients);
 }
 

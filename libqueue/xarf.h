@@ -29,7 +29,9 @@ int xarf_reporter(struct xarf_who *out, const char *text, struct lq_error *err);
 struct xarf_source {
     char *address;
     uint64_t weight;                /* messages, with those that its place was counted for before */
+    uint64_t reportable;            /* of them its own */
     uint64_t messages;              /* xarf_choose(): all that it sent */
+    bool at_least;                  /* or more: there was no room to count its address from its first message on */
     bool whole;                     /* weight, recipients and times are its own from its first message on */
     uint64_t recipients;
     int64_t first, last;
@@ -43,7 +45,7 @@ struct xarf {
     size_t n;
     bool displaced;                 /* there are more addresses than places */
     uint64_t considered;
-    uint64_t no_port, no_sender, relayed;   /* messages that no report can be about, and why */
+    uint64_t no_port, no_sender, no_time, relayed;   /* messages that no report can be about, and why */
     bool failed;
 };
 

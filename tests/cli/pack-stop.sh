@@ -1,4 +1,5 @@
-# pack ends when it is told to: no archive, nothing beside it, and that is said. A log that is a device has no end, and is none.
+# pack ends when it is told to: no archive, nothing beside it, and that is said. A log that is a device has no end, and is none. Nor is an archive put where a
+# mail server looks for mail.
 . "$SRC/tests/cli/common.bash"
 . "$SRC/tests/cli/acting.bash"
 message q 1xUs00-0007Aa-1x alice@example.org bob@example.net hello
@@ -31,3 +32,9 @@ for device in /dev/zero endless /dev/null; do
     run mqquarantine pack --spool q --mta exim --all --log "$device" --output out/ev.tar.gz
 done
 ls -A out
+echo '--- into a queue'
+ln -s ../q/msglog out/link
+for place in q/input out/link; do
+    quiet mqquarantine pack --spool q --mta exim --all --output "$place/ev.tar.gz"
+done
+find q out -name '*ev*'

@@ -108,6 +108,7 @@ static const struct { const char *in, *org, *contact, *domain; } reporters[] = {
     { ".a@example.com", NULL, NULL, NULL }, { "a..b@example.com", NULL, NULL, NULL }, { "a.@example.com", NULL, NULL, NULL },
     { "a@.example.com", NULL, NULL, NULL }, { "a@example.com.", NULL, NULL, NULL }, { "a@-x.example", NULL, NULL, NULL },
     { "a@x-.example", NULL, NULL, NULL }, { "a@ex\xC3\xA4mple.com", NULL, NULL, NULL }, { "\xC3\xA4@example.com", NULL, NULL, NULL },
+    { "a\tb <a@example.com>", NULL, NULL, NULL }, { "a\x1B[2J <a@example.com>", NULL, NULL, NULL }, { "a\x7F <a@example.com>", NULL, NULL, NULL },
     { "a b@example.com", NULL, NULL, NULL }, { "a@[192.0.2.1]", NULL, NULL, NULL },
 };
 
@@ -190,6 +191,51 @@ START_TEST(few_addresses)
 }
 END_TEST
 
+/* Of an address that there was no room to count there are at least those that were seen. */
+START_TEST(uncounted)
+{
+    struct xarf *x = calloc(1, sizeof(*x));
+    struct counts clients = { 0 }, others = { 0 };
+    struct xarf_who who = { "Example", "abuse@example.com", "example.com" };
+    struct buf out = { 0 };
+
+    for (unsigned i = 0; i < 7; i++)
+        add(x, &clients, 1, 1795293000 + i, "client", "bob@evil.example");
+    xarf_choose(x, &others);
+    ck_assert_uint_eq(x->n, 1);
+    ck_assert_int_eq(xarf_print(x, 0, &who, &out, NULL), LQ_OK);
+    buf_add_char(&out, '\0');
+    ck_assert_msg(strstr(out.p, "At least 7 unwanted messages") != NULL, "%s", out.p);
+    buf_done(&out);
+    xarf_done(x);
+    counts_done(&clients);
+    free(x);
+}
+END_TEST
+
+/* Recipients are counted of what could be reported, which need not be all that came. */
+START_TEST(recipients)
+{
+    struct xarf *x = calloc(1, sizeof(*x));
+    struct counts clients = { 0 };
+    struct xarf_who who = { "Example", "abuse@example.com", "example.com" };
+    struct buf out = { 0 };
+
+    add(x, &clients, 1, 1795293000, "client", "bob@evil.example");
+    x->sources[0].recipients = 5;
+    if (_i == 1)
+        add(x, &clients, 1, 1795293000, "client", "");
+    xarf_choose(x, &clients);
+    ck_assert_int_eq(xarf_print(x, 0, &who, &out, NULL), LQ_OK);
+    buf_add_char(&out, '\0');
+    ck_assert_int_eq(strstr(out.p, "\"recipient_count\":5") != NULL, _i == 0);
+    buf_done(&out);
+    xarf_done(x);
+    counts_done(&clients);
+    free(x);
+}
+END_TEST
+
 static const struct { const char *source, *sender; uint64_t relayed, no_sender; } unreported[] = {
     { "client", "bob@evil.example", 0, 0 },         { "client,inside", "bob@evil.example", 1, 0 }, { "client,private", "bob@evil.example", 1, 0 },
     { "received", "bob@evil.example", 1, 0 },       { "clients", "bob@evil.example", 1, 0 },       { "local", "bob@evil.example", 1, 0 },
@@ -201,6 +247,8 @@ START_TEST(no_report)
     struct xarf *x = calloc(1, sizeof(*x));
     struct counts clients = { 0 };
 
+    add(x, &clients, 1, 0, "client", "bob@evil.example");
+    ck_assert_uint_eq(x->no_time, 1);
     add(x, &clients, 1, 1795293000, unreported[_i].source, unreported[_i].sender);
     ck_assert_uint_eq(x->relayed, unreported[_i].relayed);
     ck_assert_uint_eq(x->no_sender, unreported[_i].no_sender);
@@ -253,6 +301,8 @@ int main(void)
     tcase_add_loop_test(t, who_reports, 0, COUNT(reporters));
     tcase_add_test(t, many_addresses);
     tcase_add_test(t, few_addresses);
+    tcase_add_test(t, uncounted);
+    tcase_add_loop_test(t, recipients, 0, 2);
     tcase_add_loop_test(t, no_report, 0, COUNT(unreported));
     tcase_add_loop_test(t, html, 0, COUNT(html_rows));
     suite_add_tcase(s, t);
