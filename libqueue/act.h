@@ -222,6 +222,9 @@ bool work_entries(const struct work *w, struct entry *entries);
 /* False, with `why`, where a held message must not go on its way yet. */
 bool work_settled(struct site *s, struct work *w, char why[256]);
 
+/* Whether the server is about to delete it: all its recipients are done. Taking it would only make it look undelivered. */
+bool work_finished(struct site *s, struct work *w);
+
 /* --- act_sealed.c --- */
 
 /* Restoring: read the manifests of the cases, and see what is missing. After the ledgers are open, before anything is done. */

@@ -159,6 +159,8 @@ void claim_message(struct lq_job *j, struct site *s, struct work *w)
         work_skip(w, "%s%s", pronoun(w->c.why), w->c.why);
     else if (w->item->ino == 0 && !shares_file(w->item, &w->c))
         work_skip(w, "it is not the message that was selected: its id is another's now");
+    else if (work_finished(s, w))
+        work_skip(w, "it is delivered, and about to leave the queue");
     else if (j->opts.filter && !s->home && !unchanged(j, s, w))
         w->live = still_selected(j, s, w);
     if (!w->live)

@@ -1,6 +1,7 @@
 /*
- * Whether the server may still have a held message in its memory, from before somebody put it on hold while it was being delivered. Postfix's queue
- * manager aborts when such a message comes back under it (3.7, tried), so it is asked before anything on hold goes on its way.
+ * What Postfix's queue manager has in its memory and the queue does not show. It may still have a held message there, from before somebody put it on hold
+ * while it was being delivered, and aborts when such a message comes back under it (3.7, tried): so it is asked before anything on hold goes on its
+ * way. And a message of its active queue with nobody left to deliver to is one that it is about to delete.
  */
 #include <string.h>
 
@@ -60,4 +61,20 @@ bool work_settled(struct site *s, struct work *w, char why[256])
         settled = all_put_off(&s->rec) || never_tried(&s->rec, &w->c.parts[0].st);
     reading_end(&s->rd);
     return settled;
+}
+
+bool work_finished(struct site *s, struct work *w)
+{
+    const uint64_t both = LQ_FIELD_BIT(LQ_RECIPIENTS) | LQ_FIELD_BIT(LQ_RECIPIENTS_DONE);
+    struct entry entries[CLAIM_PARTS_MAX];
+    struct ref ref = { entries, (uint32_t)w->c.n, false };
+    bool finished = false;
+
+    if (s->home || w->c.state != STATE_ACTIVE || !s->actor->in_use || !work_entries(w, entries))
+        return false;
+    reading_begin(&s->rd, &ref, &s->rec, both | LQ_FIELD_BIT(LQ_STATE));
+    if (reading_sections(&s->rd, SEC_CONTROL))
+        finished = lq_record_recipient_count(&s->rec, LQ_RECIPIENTS) == 0 && lq_record_recipient_count(&s->rec, LQ_RECIPIENTS_DONE) > 0;
+    reading_end(&s->rd);
+    return finished;
 }

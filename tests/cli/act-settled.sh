@@ -1,5 +1,5 @@
 # What is on hold in Postfix and may be in its queue manager's memory is not released: whoever put it there, and whatever they used. A stand-in
-# plays the queue manager: it has the name, and works in the queue.
+# plays the queue manager: it has the name, and works in the queue. Nor is anything taken from active that has been delivered and is about to go.
 . "$SRC/tests/cli/common.bash"
 . "$SRC/tests/cli/acting.bash"
 flooded postfix p
@@ -44,3 +44,11 @@ touch -d @1795290000 "p/hold/$active"
 kill "$qmgr"
 wait "$qmgr" 2>/dev/null
 release "$active"
+echo '--- in active, one recipient left, then none'
+id=0D431A0B0C1 path=p/active/0D431A0B0C1
+"$MKSPOOL" text "$SRC/tests/spool/postfix/good-a.txt" made >/dev/null
+for now in R D; do
+    mv made/deferred/0/$id "$path" 2>/dev/null || true
+    sed -i "s/[RD]\(.lee@example.net\)/$now\1/" "$path"
+    run mqquarantine take --spool p --vault v $id --trust-ids --active --why test -n --each
+done

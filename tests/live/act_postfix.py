@@ -19,7 +19,7 @@ class Postfix(acting.Acting, inject_postfix.Postfix):
     ACCEPTED = r"queued as (\w+)"
     LOCKS = (r"skipped, still being delivered",)
     # Whoever says --active accepts that a delivery about to begin finds nothing.
-    QUIET = (r"postsuper\[", r"removed$", r"postfix-script\[.*(waiting for|stopping) the Postfix mail system",
+    QUIET = (r"postsuper\[", r"removed$", r"postfix-script\[",
              r"warning: open active \w+: No such file or directory",
              # What a queue manager with room for five (configure) may say of any mail that it has.
              r"warning: this may slow down other mail deliveries$", r"warning: you may need to increase the main\.cf qmgr_message_active_limit",
