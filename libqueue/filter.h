@@ -126,6 +126,8 @@ struct selector {
     enum op op;
     const char *fixed;          /* what a bare one compares with */
     bool all, negated;
+    /* Of one that is no comparison: its name in an expression, and what it asks in words. */
+    const char *word, *told;
 };
 
 extern const struct selector selectors[LQ_SEL_COUNT];

@@ -31,6 +31,25 @@ static enum tri match_damaged(const struct operand *o, const struct lq_record *r
     return tri_from(r->problems.n > 0 && r->state != STATE_RECEIVING);
 }
 
+/*
+ * A state is the first that fits, so "corrupt" and "incomplete" hide whether a message is frozen or quarantined as well. One that was put
+ * aside must not go with those that were not.
+ */
+static enum tri match_held(const struct operand *o, const struct lq_record *r, struct filter_state *state, unsigned *need)
+{
+    const unsigned sections = field_table[LQ_STATE].sections;
+    enum tri t = tri_from(r->state == STATE_HELD);
+
+    (void)state;
+    if (r->state == STATE_NONE || (r->have & sections) != sections) {
+        filter_absent(r, LQ_STATE, need);
+        return TRI_UNKNOWN;
+    }
+    if (r->state == STATE_CORRUPT || r->state == STATE_INCOMPLETE)
+        return TRI_UNKNOWN;
+    return o->negated ? tri_not(t) : t;
+}
+
 /* --- ids --- */
 
 static size_t hash(const char *p, size_t n)
@@ -151,6 +170,7 @@ int selector_compile(struct operand *o, const struct selector *s, const char *ar
 #define NETS(where) .names = true, .place = (where), .op = OP_IN
 #define WORD(where) .names = true, .place = (where), .op = OP_IN, .compile = compile_words
 #define FIXED(where, how, what) .names = true, .bare = true, .place = (where), .op = (how), .fixed = (what)
+#define IS_HELD .names = true, .bare = true, OWN(STATE, NULL, match_held), .word = "held", .told = "it is held, frozen or quarantined"
 #define LIMIT(where, how) .place = (where), .op = (how)
 
 const struct selector selectors[LQ_SEL_COUNT] = {
@@ -177,10 +197,11 @@ const struct selector selectors[LQ_SEL_COUNT] = {
     [LQ_SEL_ATTEMPTS]      = { "--attempts", LIMIT("attempts", OP_IN), .compile = compile_range },
     [LQ_SEL_STATE]         = { "-q", WORD("state") },
     [LQ_SEL_QUEUE]         = { "-G", .names = true, .place = "queue_name", .op = OP_IS },
-    [LQ_SEL_HELD]          = { "-z", FIXED("state", OP_IS, "held") },
-    [LQ_SEL_NOT_HELD]      = { "-x", FIXED("state", OP_IS, "held"), .negated = true },
+    [LQ_SEL_HELD]          = { "-z", IS_HELD },
+    [LQ_SEL_NOT_HELD]      = { "-x", IS_HELD, .negated = true },
     [LQ_SEL_BOUNCES]       = { "--bounces", FIXED("sender", OP_FITS, "<>") },
     [LQ_SEL_LOCAL]         = { "--local", FIXED("flags", OP_IS, "local") },
-    [LQ_SEL_DAMAGED]       = { "--damaged", .names = true, .bare = true, OWN(PROBLEMS, NULL, match_damaged) },
+    [LQ_SEL_DAMAGED]       = { "--damaged", .names = true, .bare = true, OWN(PROBLEMS, NULL, match_damaged), .word = "damaged",
+                               .told = "it has problems, and is not just being received" },
     [LQ_SEL_ID]            = { "an id", .names = true, OWN(QUEUE_ID, operand_add_id, match_id) },
 };

@@ -89,8 +89,8 @@ static void put_leaf(struct buf *b, const struct node *n, bool negated)
 
     if (negated && !inside)
         buf_add_str(b, "not ");
-    if (n->selector == &selectors[LQ_SEL_DAMAGED]) {
-        buf_add_str(b, "damaged");
+    if (n->selector && n->selector->word) {
+        buf_add_str(b, n->selector->word);
         return;
     }
     buf_printf(b, "%s%s%s", o->all ? "all " : "", op == OP_HAS && kind_is_number(o->place.kind) ? "has " : "", name);
@@ -220,8 +220,8 @@ static void leaf_words(struct buf *b, const struct node *n)
     const struct operand *o = &n->operand;
     size_t count;
 
-    if (n->selector == &selectors[LQ_SEL_DAMAGED]) {
-        buf_add_str(b, "it has problems, and is not just being received");
+    if (n->selector && n->selector->told) {
+        buf_add_str(b, n->selector->told);
         return;
     }
     if (is_ids(n)) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine.h"
+#include "filter.h"
 
 /* A message of everything: what rows below select or not. */
 static void whole_record(struct lq_record *r)
@@ -188,6 +189,30 @@ START_TEST(absent_is_no)
 }
 END_TEST
 
+/* A frozen message whose file is damaged as well shows only that: it is not among those that nobody put aside. */
+START_TEST(damage_hides_held)
+{
+    static const struct { enum state state; enum tri held; } states[] = {
+        { STATE_CORRUPT, TRI_UNKNOWN }, { STATE_INCOMPLETE, TRI_UNKNOWN }, { STATE_HELD, TRI_YES }, { STATE_ACTIVE, TRI_NO },
+        { STATE_RECEIVING, TRI_NO },
+    };
+
+    for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+        struct lq_record r = { 0 };
+        unsigned need;
+        enum tri held = states[i].held;
+
+        whole_record(&r);
+        r.state = states[i].state;
+        ck_assert_int_eq(ask(LQ_SEL_HELD, NULL, &r, &need), held);
+        ck_assert_int_eq(ask(LQ_SEL_NOT_HELD, NULL, &r, &need), tri_not(held));
+        ck_assert_uint_eq(need, 0);
+        ck_assert_int_eq(ask(LQ_SEL_STATE, "held", &r, &need), tri_from(r.state == STATE_HELD));
+        record_done(&r);
+    }
+}
+END_TEST
+
 static const struct { enum lq_selector sel; const char *arg, *says; } bad_rows[] = {
     { LQ_SEL_SENDER, "", "empty" },
     { LQ_SEL_SENDER, NULL, "argument" },
@@ -289,6 +314,7 @@ int main(void)
     tcase_add_loop_test(t, asks_for_what_is_not_read, 0, COUNT(rows));
     tcase_add_loop_test(t, broken_stays_unknown, 0, COUNT(rows));
     tcase_add_loop_test(t, absent_is_no, 0, COUNT(rows));
+    tcase_add_test(t, damage_hides_held);
     tcase_add_loop_test(t, refuses, 0, COUNT(bad_rows));
     tcase_add_test(t, names_or_limits_refuse);
     tcase_add_test(t, counts_what_is_not_stored);
