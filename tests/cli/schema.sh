@@ -8,6 +8,14 @@ for text in "$SRC"/tests/spool/*/*.txt; do
     "$MQGREP" --mta "$mta" --spool "q$n" --host mx.example.com -j >>records 2>/dev/null
     "$MQGREP" --mta "$mta" --spool "q$n" -j --fields id,data_size,received >>records 2>/dev/null
 done
+# With lines of the mail log, one of them no UTF-8.
+spool sendmail s good-deferred good-esmtp
+printf '%s\n' '2026-03-09T14:26:40.1+00:00 mx sm-mta[4711]: AUTH=server, relay=six.example [IPv6:2001:db8::10], authid=owner, mech=PLAIN, bits=0' \
+    '2026-03-09T14:26:40.2+00:00 mx sm-mta[4711]: 629EQeQe004711: from=<owner@example.org>, size=99, nrcpts=1, proto=ESMTPA, daemon=MTA, relay=six.example [IPv6:2001:db8::10]' \
+    $'2026-03-09T14:26:41.2+00:00 mx sm-mta[4712]: 629EQeQe004711: to=<\xff@example.net>, delay=00:00:01, mailer=esmtp, dsn=4.0.0, stat=Deferred: \xff' >log
+"$MQGREP" --spool s --log log -j >with-log 2>/dev/null
+grep -oE '"log_fields":\{[^}]*\}|"text_b64"' with-log
+cat with-log >>records
 sed -nE 's/^\.Li //p' "$SRC/man/mqtools-record.5" | tr ' ' '\n' >keys
 cat >check.py <<'END'
 import json
@@ -21,7 +29,7 @@ validator = jsonschema.Draft202012Validator(schema)
 known = list(schema["properties"])
 if known != open("keys").read().split():
     print("the schema's keys are not those of mqtools-record(5), or in another order")
-members = {"recipients": "recipient", "recipients_done": "recipient", "received": "hop"}
+members = {"recipients": "recipient", "recipients_done": "recipient", "received": "hop", "log": "log_line"}
 count = 0
 for line in open("records"):
     record = json.loads(line)
@@ -39,7 +47,7 @@ for line in open("records"):
     count += 1
 print("records that fit:", "many" if count > 50 else count)
 for wrong in ({}, {"schema": "mqtools.record/2"}, {"sender": 5}, {"sender": None}, {"state": "asleep"}, {"recipients": ["a"]},
-              {"received": [{"time": "x"}]}, {"files": "a"}, {"subject_b64": "a"}, {"arrival_time": 2 ** 60}, {"partial": False}):
+              {"received": [{"time": "x"}]}, {"files": "a"}, {"subject_b64": "a"}, {"log": ["a"]}, {"log": [{"line": "1"}]}, {"log_fields": {"attempts": "x"}}, {"arrival_time": 2 ** 60}, {"partial": False}):
     if validator.is_valid({"schema": "mqtools.record/1", **wrong} if wrong else wrong):
         print("fits:", wrong)
 END
