@@ -553,7 +553,7 @@ static size_t group(struct spool *sp, struct entry *e, size_t n, uint32_t *count
 /* --- reading --- */
 
 /* Notes in the record's scratch between sections. */
-enum note { NOTE_LIVE, NOTE_ITEMS, NOTE_WHOLE };
+enum note { NOTE_LIVE, NOTE_ITEMS, NOTE_WHOLE, NOTE_DEAD };
 
 static const struct entry *find_part(const struct reading *rd, enum exim_part part)
 {
@@ -685,6 +685,7 @@ static void read_control(struct reading *rd, const struct entry *key)
     if (result == FILE_OK) {
         exim_parse_header(&p);
         r->scratch[NOTE_LIVE] = p.live;
+        r->scratch[NOTE_DEAD] = p.dead;
         r->scratch[NOTE_ITEMS] = p.items_at;
         r->scratch[NOTE_WHOLE] = p.whole;
     } else {
@@ -756,6 +757,23 @@ static void read_data(struct reading *rd, const struct entry *key)
     }
 }
 
+/*
+ * A -H that was cut between two header items looks whole, and so does a shorter -D; the log remembers how large they were together. Only a
+ * sentence: what is selected must not depend on whether the log was read. Items that died since count as if they had been alive.
+ */
+static void compare_size(struct reading *rd, int64_t came)
+{
+    struct lq_record *r = rd->rec;
+    int64_t here;
+
+    if (came == 0 || !record_is_set(r, LQ_MESSAGE_SIZE))
+        return;
+    here = r->value[LQ_MESSAGE_SIZE].number;
+    if (came - here > (int64_t)r->scratch[NOTE_DEAD])
+        record_problem(r, "%s: %lld bytes came, but only %lld are here: the end of -H or of -D is missing", reading_path(rd, &rd->ref->entries[0]),
+                       (long long)came, (long long)here);
+}
+
 static void read_log(struct reading *rd)
 {
     const struct entry *e = find_part(rd, PART_LOG);
@@ -775,6 +793,7 @@ static void read_log(struct reading *rd)
     }
     p = parse_begin(rd, e);
     exim_parse_log(&p);
+    compare_size(rd, p.came);
 }
 
 static void read_sections(struct reading *rd, unsigned sections)

@@ -61,8 +61,12 @@ struct exim_parse {
 
     /* What exim_parse_header() found. */
     uint64_t live;              /* bytes of header fields that are part of the message */
+    uint64_t dead;              /* of those that are not: no fewer than they have */
     uint64_t items_at;          /* where the header items begin */
     bool whole;                 /* read to the end and understood */
+
+    /* What exim_parse_log() found. */
+    int64_t came;               /* bytes of the message when it came; 0: the log does not say */
 
     /* Its own. */
     uint64_t at, off;           /* begin of the line being looked at; the next byte */

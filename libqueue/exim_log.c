@@ -238,6 +238,23 @@ static void note(struct hit *hit, uint64_t off, size_t len, enum weight weight)
     hit->weight = weight;
 }
 
+/*
+ * "Received from SENDER H=… P=… S=BYTES id=…", the first line: how large the message was, as 4.96 and 4.98.2 count it in their listings,
+ * too. What else looks like a size was written by strangers; the smallest makes them look for no more than there was.
+ */
+static int64_t size_told(struct bytes line)
+{
+    const struct bytes word = BYTES(" S=");
+    int64_t least = 0, n;
+
+    while ((line = bytes_skip(line, find_text(line, word))).n > 0) {
+        line = bytes_skip(line, word.n);
+        if (bytes_take_number(&line, &n) && n > 0 && (line.n == 0 || line.p[0] == ' ') && (least == 0 || n < least))
+            least = n;
+    }
+    return least;
+}
+
 static void read_line(struct log *log, uint64_t at, struct bytes line)
 {
     const unsigned char *begin = line.p;
@@ -250,6 +267,10 @@ static void read_line(struct log *log, uint64_t at, struct bytes line)
 
     if (!take_stamp(&line, &stamp))
         return;
+    if (at == 0 && bytes_start(line, BYTES("Received from "))) {
+        log->p->came = size_told(line);
+        return;
+    }
     if (bytes_start(line, BYTES("H="))) {
         text = host_text(line);
         note(&log->best, at + (uint64_t)(text.p - begin), text.n, HOST);

@@ -772,6 +772,14 @@ static int add_piece(void *ctx, const void *p, size_t n)
     return 0;
 }
 
+/* Exim reads this, but never wrote it: each message has its Received field, as a dead item where it is switched off (4.96, 4.98.2). */
+static void no_fields(struct exim_parse *p)
+{
+    problem(p, p->at, "the file ends where the header begins");
+    record_broken(p->rec, SEC_CONTROL);
+}
+
+/* Nothing in the file says how many items there are: one that was cut between two of them looks whole. See exim_parse_log(). */
 static void read_headers(struct exim_parse *p)
 {
     p->items_at = p->off;
@@ -784,6 +792,8 @@ static void read_headers(struct exim_parse *p)
         p->at = p->off;
         result = exim_header_item(p->src, &p->off, &live, add_piece, &item);
         p->live += live;
+        if (result == EXIM_ITEM_GOOD && live == 0)
+            p->dead += p->off - p->at;
         if (item.begun || result == EXIM_ITEM_GOOD)
             p->rec->header_followed = item.dropped || !item.begun;
         if (result == EXIM_ITEM_NUL)
@@ -794,6 +804,8 @@ static void read_headers(struct exim_parse *p)
             ended(p, "the header");
         else if (result == EXIM_ITEM_SHORT)
             lose(p, p->at, "a header field is longer than the rest of the file");
+        else if (result == EXIM_ITEM_END && p->at == p->items_at)
+            no_fields(p);
         else if (result == EXIM_ITEM_END)
             p->whole = true;
         if (result != EXIM_ITEM_GOOD && result != EXIM_ITEM_NUL)

@@ -741,7 +741,11 @@ START_TEST(cut_anywhere)
             ck_assert_uint_le(o.rec.recipients.n, 3);
             ck_assert_uint_le(o.p.live, 399);
             if (!o.p.whole) {
-                ck_assert_int_eq(o.rec.state, STATE_CORRUPT);
+                /* No field at all is nothing that Exim would refuse. */
+                if (n > 0 && n == o.p.items_at)
+                    ck_assert_int_ne(o.rec.state, STATE_CORRUPT);
+                else
+                    ck_assert_int_eq(o.rec.state, STATE_CORRUPT);
                 ck_assert_uint_ge(o.rec.problems.n, 1);
                 ck_assert_uint_eq(o.rec.broken, SEC_CONTROL);
             }
@@ -1002,7 +1006,7 @@ START_TEST(too_many_done)
     buf_add_str(&text, "1xUroU-0003xZ-2Y-H\nalice 1001 1001\n<alice@example.com>\n1795293358 0\n-deliver_firsttime\n");
     for (unsigned i = 0; i < 500000; i++)
         buf_printf(&text, "NY user%u@example.net\n", i);
-    buf_add_str(&text, "NN z\n1\nlast@example.net\n\n");
+    buf_add_str(&text, "NN z\n1\nlast@example.net\n\n009  Subject:\n");
     in.header = (struct text){ text.p, text.n };
     parse_all(&o, &in);
     ck_assert_str_eq(o.rec.recipients.items[0].address.p, "last@example.net");
@@ -1400,6 +1404,48 @@ START_TEST(moved_and_gone)
 }
 END_TEST
 
+/* Cut between two header items, or in the body: only the log tells. */
+static const struct {
+    const char *name, *log, *header, *body;
+    bool cut;
+} sizes[] = {
+    { "whole", "a@example.com H=x P=esmtp S=40", "009  Subject:\n010  X: 567890\n", "twenty bytes of body", false },
+    { "header cut", "a@example.com H=x P=esmtp S=40", "009  Subject:\n", "twenty bytes of body", true },
+    { "body cut", "a@example.com H=x P=esmtp S=40 id=a@b.example", "009  Subject:\n010  X: 567890\n", "twenty bytes of bod", true },
+    { "a field died", "a@example.com H=x P=esmtp S=40", "009  Subject:\n010* X: 567890\n", "twenty bytes of body", false },
+    { "a field came", "a@example.com H=x P=esmtp S=30", "009  Subject:\n010  X: 567890\n", "twenty bytes of body", false },
+    { "forged in an id", "a@example.com S=40 id=<x S=9999 @b>", "009  Subject:\n010  X: 567890\n", "twenty bytes of body", false },
+    { "forged in a sender", "\"a S=9999 \"@example.com S=40", "009  Subject:\n010  X: 567890\n", "twenty bytes of body", false },
+    { "no size", "a@example.com S= S=x S=0 S=99x", "009  Subject:\n", "twenty bytes of body", false },
+};
+
+START_TEST(size_of_the_log)
+{
+    struct lq_scan_opts opts = { .size = sizeof(opts), .fields = LQ_FIELDS_ALL, .threads = 1 };
+    const struct lq_record *r;
+    struct lq_error err;
+    struct lq_queue *q;
+    struct lq_scan *scan;
+    const char *said;
+    char text[500];
+
+    snprintf(text, sizeof(text), ID "-H\nalice 1001 1001\n<alice@example.com>\n1795293358 0\nXX\n1\nbob@example.net\n\n%s", sizes[_i].header);
+    put("input/" ID "-H", text);
+    snprintf(text, sizeof(text), ID "-D\n%s", sizes[_i].body);
+    put("input/" ID "-D", text);
+    snprintf(text, sizeof(text), "2026-11-21 20:35:58 Received from %s\n2026-11-21 20:35:58 Received from a@b S=9999\n", sizes[_i].log);
+    put("msglog/" ID, text);
+    ck_assert_int_eq(lq_queue_open(&q, NULL, spool_path, NULL, &err), LQ_OK);
+    ck_assert_int_eq(lq_scan_begin(&scan, q, &opts, &err), LQ_OK);
+    ck_assert_int_eq(lq_scan_next(scan, &r, &err), LQ_OK);
+    said = lq_record_text_at(r, LQ_PROBLEMS, 0).p;
+    ck_assert_msg(!said == !sizes[_i].cut, "said: %s", said ? said : "nothing");
+    ck_assert(!said || strstr(said, ID "-H: 40 bytes came, but only "));
+    lq_scan_end(scan);
+    lq_queue_close(q);
+}
+END_TEST
+
 static int collect(void *out, const void *p, size_t n)
 {
     buf_add(out, p, n);
@@ -1413,7 +1459,8 @@ static const struct {
     { "LF", "", "009  Subject:\n004* X:y\n", "a\nb\n", "Subject:\r\n\r\na\r\nb\r\n", LQ_OK },
     { "wireformat", "-spool_file_wireformat\n", "009  Subject:\n", "a\r\n.\r\n", "Subject:\r\n\r\na\r\n.\r\n", LQ_OK },
     { "stale wireformat", "-spool_file_wireformat\n", "009  Subject:\n", "a\n.\n", "Subject:\r\n\r\na\r\n.\r\n", LQ_OK },
-    { "empty", "", "", "", "\r\n", LQ_OK },
+    { "empty", "", "009* Subject:\n", "", "\r\n", LQ_OK },
+    { "no header", "", "", "", "\r\n", LQ_EINVAL },
     { "no last LF", "", "008  Subject:", "a", "Subject:\r\na", LQ_OK },
     { "broken header", "", "009  Subject:\n999  X:\n", "a\n", "Subject:\r\n\r\na\r\n", LQ_EINVAL },
 };
@@ -1519,6 +1566,7 @@ int main(void)
     tcase_add_test(files, log_of_many);
     tcase_add_checked_fixture(spools, make_spool, remove_spool);
     LOOP(spools, message, messages);
+    LOOP(spools, size_of_the_log, sizes);
     tcase_add_test(spools, queues_and_places);
     tcase_add_test(spools, one_id_in_many_places);
     tcase_add_test(spools, parts_missing);
