@@ -420,8 +420,13 @@ static int on_null(void *ctx)
 {
     struct parse *p = ctx;
 
-    if (p->passing || p->level == LEVEL_ELEMENT)
+    if (p->passing)
         return 1;
+    if (p->level == LEVEL_ELEMENT) {
+        if (p->member_key == MEMBER_STORED)
+            p->item_stored &= ~(1u << p->member);
+        return 1;
+    }
     if (p->level != LEVEL_RECORD)
         return wrong_type(p);
     if (p->key == KEY_STORED)

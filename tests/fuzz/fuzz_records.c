@@ -67,6 +67,8 @@ static void scan(const uint8_t *data, size_t size)
     while (lq_scan_next(s, &rec, NULL) == LQ_OK)
         for (enum lq_field f = 0; f < LQ_FIELD_COUNT; f++)
             lq_record_has(rec, f);
+    if (lq_scan_stats(s).troubles > 0 && !lq_scan_trouble(s, 0))
+        abort();
     lq_scan_end(s);
     lq_queue_close(q);
     close(fd);

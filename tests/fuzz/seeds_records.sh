@@ -1,4 +1,4 @@
-# Records of all queues of tests/spool, a few by hand, and their fields' names as one line each.
+# Records of all queues of tests/spool, the lines of the unit test, and a few by hand.
 set -euo pipefail
 out=$1
 tmp=$(mktemp -d)
@@ -24,3 +24,6 @@ cat >"$out/wrong" <<'END'
 [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[
 relay1: {"schema":"mqtools.record/1"}
 END
+# There ' stands for ", and @ for the begin of a record; a backslash is doubled as C has it.
+sed -nE 's/^    \{ "(.*)", (NULL|".*") \},$/\1/p' "$SRC/tests/unit/check_ndjson.c" | tr "'" '"' |
+    sed -e 's/\\\\/\\/g' -e 's|^@|{"schema":"mqtools.record/1",|' | split -l 1 - "$out/row-"
