@@ -61,19 +61,6 @@ bool header_next(struct bytes *block, struct header *h)
     return false;
 }
 
-bool header_find(struct bytes block, const char *name, struct bytes *value)
-{
-    struct bytes wanted = bytes_from(name, strlen(name));
-    struct header h;
-
-    while (header_next(&block, &h))
-        if (bytes_ieq(h.name, wanted)) {
-            *value = h.value;
-            return true;
-        }
-    return false;
-}
-
 void header_unfold(struct bytes value, struct buf *out)
 {
     buf_reset(out, RECORD_TEXT_MAX);

@@ -18,8 +18,6 @@ struct header {
  * False at the end of the block, or at an empty line.
  */
 bool header_next(struct bytes *block, struct header *h);
-/* The first field of that name (ASCII case-insensitive). */
-bool header_find(struct bytes block, const char *name, struct bytes *value);
 
 /* The value unfolded: line ends taken out (CR LF, LF), inner white space kept, outer blanks trimmed. Into out, after reset. */
 void header_unfold(struct bytes value, struct buf *out);

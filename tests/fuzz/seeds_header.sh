@@ -75,3 +75,35 @@ gb18030 Q =81=30=81=30
 euc-jp Q =8F=A2=AF
 tis-620 Q =A1
 END
+# Words that are none, or not whole: an unknown charset, cut characters, base64 that is none, words that go on in the next one.
+cat >odd <<'END'
+Subject: =?x-unknown?q?a?= =?utf-8?q?=C3?= =?utf-8?q?=A9?= =?utf-8?q?=C3=28?= =?utf-8?q?=ED=A0=80?= =?utf-8?q?=F4=90=80=80?=
+From: =?utf-8?b?****?= =?utf-8?b?4o?= =?utf-8?b?4oKs=?= =?us-ascii?q?=80?= =?us-ascii?q?=00?= =?iso-8859-1?q?=00?= =?utf-8?q?=00?=
+To: =?utf-8?x?a?= =?utf-8?q?a b?= =?utf-8?q?a =?utf-8?q =?? =?=?= =? ?q?a?= =?utf-8?q?=4?= =?utf-8?q?=zz?= =?utf-8?q??=
+Message-ID: =?iso-2022-jp?b?GyRC?= =?iso-2022-jp?b?RnxLXA==?= =?gb18030?q?=81=30?= =?gb18030?q?=81=30?= =?shift_jis?q?=81?= x
+Date: =?big5?q?=A4?= =?euc-jp?q?=FF?= =?windows-1252?q?=81?= =?utf-7?q?+?=
+END
+cat >dates <<'END'
+Date: 1 Jan 50 00:00 EST
+Received: from; x
+Received: by a; Mon, 32 Jan 2026 25:61:61 +9999
+Received: from [IPv6:::1] ([203.0.113.9]) by a (b (c)) via d with e f for <g@h>; 9 Mar 26 14:25 A
+Received: from a[192.0.2.1] by "b c" id d; Sat, 21 Nov 2026 20:48:06
+Received: from localhost (localhost [127.0.0.1]) by mx (amavisd-new, port 10024) with ESMTP id x; 21 Nov 2026 20:48:06 +0100
+Received: (nullmailer pid 5 invoked by uid 0); 21 Nov 126 20:48:06 PDT
+Received: from mail pickup service by a with Microsoft SMTPSVC; Sat, 21 Nov 1926 20:48:06 -0700
+Subject:
+ : x
+no colon here
+Subject: late
+END
+cat >inside <<'END'
+Received: from relay (relay [10.0.0.5]) by mx.example.com with ESMTP id 4jX48y4ynDz1blN8; Sat, 21 Nov 2026 20:48:06 +0000
+Received: from web (web [fd00::5]) by relay (Postfix, from userid 33) id A1; Sat, 21 Nov 2026 20:48:06 +0000
+Received: from pc (pc [192.168.1.4]) by web with HTTP; Sat, 21 Nov 2026 20:48:06 +0000
+X-Originating-IP: 192.168.1.4
+X-Sender-IP: [IPv6:fe80::1]
+X-Source-Args: /usr/bin/php /home/joe/a.php
+X-Authenticated-User: joe
+User-Agent: Horde
+END

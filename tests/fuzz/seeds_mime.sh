@@ -67,3 +67,14 @@ Content-Type: text/plain; charset=x-unknown
 begin 644 a
 --b
 END
+printf 'Content-Type: text/plain; charset=windows-1252\n\n\200\201\223\n' >single
+printf 'Content-Type: text/plain; charset=us-ascii\n\nno \351 in it\n' >ascii
+printf 'Content-Type: text/plain; charset=utf-7\n\n+AOk-\n' >utf7
+printf 'Content-Type: text/plain; charset=shift_jis\nContent-Transfer-Encoding: 8bit\n\n\223\372\226\n\201' >shiftjis
+printf 'Content-Type: text; charset=\nContent-Transfer-Encoding: binary\n\na\r\n' >notype
+printf 'Content-Type: multipart/mixed\n\n--\n\nno boundary\n' >noboundary
+printf 'Content-Type: multipart/mixed; boundary=b\n\n--b\n \nContent-Type: text/plain; name*=iso-8859-1'"''"'caf%%E9\n\tx\n\n--b \t\nX: y' >cut
+# Deeper, and more parts, than are looked at.
+{ for i in {1..40}; do printf 'Content-Type: multipart/mixed; boundary=%d\n\n--%d\n' "$i" "$i"; done; printf '\ndeep\n'; } >deep
+{ printf 'Content-Type: multipart/mixed; boundary=b\n\n'; for _ in {1..1100}; do printf -- '--b\n\nx\n'; done; } >many
+{ printf 'Content-Type: text/plain; name="'; printf 'n%.0s' {1..20000}; printf '"\n\nx\n'; } >longname

@@ -58,17 +58,6 @@ START_TEST(fields)
 }
 END_TEST
 
-START_TEST(finds_the_first_of_a_name)
-{
-    struct bytes block = text("X-Subject: x\nsubject: a\nSubject: b\n\nTo: body\n"), value;
-
-    ck_assert(header_find(block, "SUBJECT", &value));
-    ck_assert_mem_eq(value.p, " a", 2);
-    ck_assert(!header_find(block, "To", &value));
-    ck_assert(!header_find(block, "Sub", &value));
-}
-END_TEST
-
 static const struct { const char *in, *out; } unfold_rows[] = {
     { " a", "a" }, { "a\n b", "a b" }, { "a\r\n\tb", "a\tb" }, { "a  \n  b", "a    b" }, { "\n a", "a" }, { "\n \n a\n \n", "a" },
     { " \t a \t ", "a" }, { "", "" }, { " \n ", "" }, { "a\n", "a" }, { "a\rb", "a\rb" }, { "a\n b \n", "a b" },
@@ -560,7 +549,6 @@ int main(void)
 
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, fields, 0, COUNT(field_rows));
-    tcase_add_test(t, finds_the_first_of_a_name);
     tcase_add_loop_test(t, unfolds, 0, COUNT(unfold_rows));
     tcase_add_loop_test(t, decodes, 0, COUNT(decode_rows));
     tcase_add_loop_test(t, tables_agree_with_the_system, 0, COUNT(table_rows));
