@@ -1,7 +1,7 @@
 /*
  * Holding and releasing in place, the server's own way. The actor says what becomes of the key; here it is written beside the old one
  * under a name that no server looks at, synced, and put over it or moved, a thousand messages at a time: at any instant there is one
- * whole key. Where it takes both (Sendmail), a second link keeps the old one until both are done, so that recover can undo the first.
+ * whole key. Where it takes both (Sendmail), a second link keeps the old one until both are done, so that recover can undo a move.
  */
 #include <errno.h>
 #include <stdlib.h>

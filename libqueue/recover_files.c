@@ -534,7 +534,11 @@ static void one_place(struct pair *p, const struct entry *a, const struct entry 
     p->in_queue++;
 }
 
-/* The old key is kept until the new one is written and in its place: go back to it unless both were done. */
+/*
+ * The old key is kept until the new one is written and in its place. Moved and not rewritten it goes back. What is under its name is never replaced: if
+ * we wrote that, it is held by what is in it, and Sendmail gives it the other name; but its server may have gone on since, and the old key does not
+ * know who has the message by now.
+ */
 static void back_to_old(struct pair *p, const struct found *f, const char *old)
 {
     struct spool *sp = &p->home_sp;
@@ -545,15 +549,11 @@ static void back_to_old(struct pair *p, const struct found *f, const char *old)
 
     if (!exists(sp, f->dir, old, &was))
         return;
-    if (exists(sp, f->dir, f->name, &now)) {
-        if (!same_inode(&was, &now))
-            error = file_replace(dir, old, f->name);        /* rewritten, not moved */
-    } else {
+    if (!exists(sp, f->dir, f->name, &now))
         for (size_t i = 0; i < n && error == 0; i++)
             if (e[i].dir == f->dir && names_id(f->name, e[i].id, e[i].id_len) && exists(sp, f->dir, e[i].name, &now) &&
                 same_inode(&was, &now))
-                error = file_move(dir, e[i].name, dir, f->name);        /* moved, not rewritten */
-    }
+                error = file_move(dir, e[i].name, dir, f->name);
     note(p, error, sp, f->dir, f->name);
     if (error == 0)
         drop(p, sp, f->dir, old);

@@ -14,12 +14,13 @@ import disks
 import driver
 import latecomer
 import mail
+import meanwhile
 import selftest
 import traced
 
 
 def everything():
-    return selftest.scenarios() + mail.scenarios() + latecomer.scenarios() + disks.scenarios() + traced.scenarios()
+    return selftest.scenarios() + mail.scenarios() + latecomer.scenarios() + meanwhile.scenarios() + disks.scenarios() + traced.scenarios()
 
 
 def other_file_system(base):
