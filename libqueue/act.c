@@ -406,11 +406,11 @@ static int one_case(const struct lq_job *j, struct lq_error *err)
     return LQ_OK;
 }
 
-/* As many messages at a time as descriptors allow. */
+/* As many messages at a time as descriptors allow: the lock of each, and of a held one that of its new key. */
 static int make_batch(struct lq_job *j, struct lq_error *err)
 {
     bool restore = j->opts.verb == LQ_RESTORE;
-    size_t each = restore ? CLAIM_PARTS_MAX + 2 : 4, used = 128, max = restore ? RESTORE_MAX : BATCH_MAX;
+    size_t each = restore ? CLAIM_PARTS_MAX + 2 : 2, used = 128, max = restore ? RESTORE_MAX : BATCH_MAX;
     struct rlimit limit;
 
     for (size_t i = 0; i < j->site_count; i++)
@@ -607,21 +607,45 @@ static void count(struct lq_job *j, struct site *s, const struct work *w)
     j->uses[s->use].unlike += w->unlike;
 }
 
+static void claim_one(struct lq_job *j, struct site *s, struct work *w, size_t index)
+{
+    memset(w, 0, offsetof(struct work, c));
+    memset(&w->claimed, 0, sizeof(*w) - offsetof(struct work, claimed));
+    w->index = index;
+    w->item = &j->set->items[index];
+    w->live = true;
+    claim_message(j, s, w);
+}
+
+/* All locks are held now: whoever was told of files that there are none, and that may be wrong since, is claimed anew by itself. */
+static void claim_again(struct lq_job *j, struct site *s, size_t n)
+{
+    bool *doubtful = calloc(n + 1, sizeof(*doubtful));
+
+    spool_names_end(&s->sp, doubtful, doubtful ? n : 0);
+    for (size_t i = 0; i < n; i++) {
+        struct work *w = &j->batch[i];
+
+        if (doubtful && !doubtful[i])
+            continue;
+        claim_end(w);
+        claim_one(j, s, w, w->index);
+    }
+    free(doubtful);
+}
+
 /* Messages of one queue until there are enough for one round of syncing. */
 static size_t claim_batch(struct lq_job *j, struct site *s)
 {
-    size_t n = 0, claimed = 0, dirs = 0;
+    size_t n = 0, claimed = 0, dirs = 0, left = j->set->count - j->next;
     bool *seen = calloc(UINT16_MAX, sizeof(*seen));
 
-    while (seen && n < j->batch_max && j->next + n < j->set->count && &j->sites[j->set->items[j->next + n].queue] == s) {
+    spool_names_begin(&s->sp, left < j->batch_max ? left : j->batch_max);
+    while (seen && n < j->batch_max && n < left && &j->sites[j->set->items[j->next + n].queue] == s) {
         struct work *w = &j->batch[n];
 
-        memset(w, 0, offsetof(struct work, c));
-        memset(&w->claimed, 0, sizeof(*w) - offsetof(struct work, claimed));
-        w->index = j->next + n;
-        w->item = &j->set->items[w->index];
-        w->live = true;
-        claim_message(j, s, w);
+        spool_names_asker(&s->sp, n);
+        claim_one(j, s, w, j->next + n);
         n++;
         if (!w->live)
             continue;
@@ -630,6 +654,7 @@ static size_t claim_batch(struct lq_job *j, struct site *s)
         if (++claimed >= BATCH_PER_DIR * dirs && j->opts.batch == 0)
             break;
     }
+    claim_again(j, s, n);
     free(seen);
     return n;
 }

@@ -168,7 +168,7 @@ struct work {                   /* a message of the batch */
     struct going *going;        /* restoring: where each part goes */
 };
 
-enum { BATCH_MAX = 8192, BATCH_PER_DIR = 512, RESTORE_MAX = 512 };
+enum { BATCH_MAX = 8192, BATCH_PER_DIR = 2048, RESTORE_MAX = 512 };
 
 struct lq_job {
     const struct lq_set *set;

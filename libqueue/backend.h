@@ -63,6 +63,7 @@ struct spool {
     struct dir_names *names;    /* names.c: by directory number */
     size_t named_dirs;
     uint64_t names_round;
+    struct names_batch *names_batch;    /* NULL: between batches */
     struct listing *listing;    /* the core's: names, locks, troubles */
 };
 
@@ -163,6 +164,14 @@ enum {
 void spool_names_round(struct spool *sp);
 /* Whether the name was surely not in this directory at some moment since the last spool_names_round(); false: look. */
 bool spool_lacks(struct spool *sp, size_t dir, const char *name);
+/*
+ * A batch of at most n claims: until spool_names_end() a list that was true once is believed, and what it says is kept as said to the claim that
+ * spool_names_asker() names. Without memory nothing changes.
+ */
+void spool_names_begin(struct spool *sp, size_t n);
+void spool_names_asker(struct spool *sp, size_t i);
+/* Once they are all made: doubtful[i] where something that claim i was told is not surely true now; it has to be made anew. */
+void spool_names_end(struct spool *sp, bool *doubtful, size_t n);
 void spool_names_done(struct spool *sp);
 
 /* What holding or releasing means for the key file. The engine writes and moves. */

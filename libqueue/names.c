@@ -6,6 +6,9 @@
  * every few milliseconds, so a change in the tick of the listing would leave no trace. Nobody can set a change time. A directory that was
  * removed tells nothing: another may have its path. Only what is surely not there is answered; whatever else is looked at on disk, as
  * without a list. Knows nothing of what the names mean.
+ *
+ * A claim wants to know what is true under its lock. Of thousands that hold their locks together the directories are compared once, after the last
+ * lock: what was said meanwhile is remembered, and holds if the directory did not change, or has, listed again, still no such name.
  */
 #include "backend.h"
 
@@ -30,6 +33,21 @@ struct dir_names {
     bool valid;
     uint64_t round;             /* when it was last compared */
     bool current;               /* and whether it was true then */
+    bool relied;                /* on its list, in the batch */
+    bool lost;                  /* at the batch's end: what it is now is not known */
+};
+
+struct said {                   /* "it is not there" */
+    uint64_t hash;
+    uint32_t dir, asker;
+};
+
+struct names_batch {
+    struct said *said;
+    size_t n, cap;
+    size_t claims;              /* that are expected */
+    uint32_t asker;
+    bool forgot;                /* without memory */
 };
 
 static uint64_t hash(const char *name)
@@ -48,6 +66,16 @@ static void put(uint64_t *slots, size_t count, uint64_t h)
     while (slots[i] && slots[i] != h)
         i = (i + 1) & (count - 1);
     slots[i] = h;
+}
+
+static bool has(const struct dir_names *names, uint64_t h)
+{
+    if (names->slot_count == 0)
+        return false;
+    for (size_t i = (size_t)h & (names->slot_count - 1); names->slots[i]; i = (i + 1) & (names->slot_count - 1))
+        if (names->slots[i] == h)
+            return true;
+    return false;
 }
 
 static bool grow(struct dir_names *names)
@@ -125,12 +153,8 @@ static bool unchanged(const struct dir_names *names, const struct stat *st)
     return names->valid && st->st_nlink > 0 && st->st_dev == names->dev && st->st_ino == names->ino && same_time(&st->st_ctim, &names->changed);
 }
 
-/* The directory's list, if it is true now. */
-static struct dir_names *current(struct spool *sp, size_t dir)
+static struct dir_names *names_of(struct spool *sp, size_t dir)
 {
-    struct dir_names *names;
-    struct stat st;
-
     if (dir >= sp->named_dirs) {
         struct dir_names *more = realloc(sp->names, (dir + 1) * sizeof(*more));
 
@@ -140,13 +164,30 @@ static struct dir_names *current(struct spool *sp, size_t dir)
         sp->names = more;
         sp->named_dirs = dir + 1;
     }
-    names = &sp->names[dir];
-    if (names->round == sp->names_round)
+    return &sp->names[dir];
+}
+
+/* A directory that others change all the time is listed when that has paid for itself, or will in this batch. */
+static bool listing_pays(const struct spool *sp, struct dir_names *names)
+{
+    bool first = names->round != sp->names_round;
+
+    return names->asked++ >= names->n / COST || (sp->names_batch && first && sp->names_batch->claims >= names->n / COST);
+}
+
+/* The directory's list, if it is true now; in a batch, if it was true in it. */
+static struct dir_names *current(struct spool *sp, size_t dir)
+{
+    struct dir_names *names = names_of(sp, dir);
+    struct stat st;
+
+    if (!names)
+        return NULL;
+    if (names->round == sp->names_round && (names->current || !sp->names_batch))
         return names->current ? names : NULL;
     if (fstat(sp->dirs[dir].fd, &st) < 0)
         return NULL;
-    /* A directory that others change all the time is listed when that has paid for itself. */
-    if (!unchanged(names, &st) && names->asked++ >= names->n / COST)
+    if (!unchanged(names, &st) && listing_pays(sp, names))
         list(names, sp->dirs[dir].fd, &st);
     names->round = sp->names_round;
     names->current = unchanged(names, &st);
@@ -155,28 +196,103 @@ static struct dir_names *current(struct spool *sp, size_t dir)
 
 void spool_names_round(struct spool *sp)
 {
-    sp->names_round++;
+    if (!sp->names_batch)
+        sp->names_round++;
+}
+
+static void keep(struct names_batch *b, size_t dir, uint64_t h)
+{
+    if (b->n == b->cap) {
+        size_t cap = b->cap ? b->cap * 2 : 1024;
+        struct said *more = realloc(b->said, cap * sizeof(*more));
+
+        if (!more) {
+            b->forgot = true;
+            return;
+        }
+        b->said = more;
+        b->cap = cap;
+    }
+    b->said[b->n++] = (struct said){ h, (uint32_t)dir, b->asker };
 }
 
 bool spool_lacks(struct spool *sp, size_t dir, const char *name)
 {
-    const struct dir_names *names = current(sp, dir);
+    struct dir_names *names = current(sp, dir);
     uint64_t h = hash(name);
 
-    if (!names)
+    if (!names || has(names, h))
         return false;
-    if (names->slot_count == 0)
-        return true;
-    for (size_t i = (size_t)h & (names->slot_count - 1); names->slots[i]; i = (i + 1) & (names->slot_count - 1))
-        if (names->slots[i] == h)
-            return false;
+    if (sp->names_batch) {
+        names->relied = true;
+        keep(sp->names_batch, dir, h);
+    }
     return true;
+}
+
+void spool_names_begin(struct spool *sp, size_t n)
+{
+    sp->names_round++;
+    sp->names_batch = calloc(1, sizeof(*sp->names_batch));
+    if (sp->names_batch)
+        sp->names_batch->claims = n;
+}
+
+void spool_names_asker(struct spool *sp, size_t i)
+{
+    if (sp->names_batch)
+        sp->names_batch->asker = (uint32_t)i;
+}
+
+/* Compared once more, and listed once more if it changed; true while it is what it was. */
+static bool stayed(struct spool *sp, size_t dir)
+{
+    struct dir_names *names = &sp->names[dir];
+    struct stat st;
+
+    names->lost = fstat(sp->dirs[dir].fd, &st) < 0;
+    if (!names->lost && unchanged(names, &st))
+        return true;
+    if (!names->lost)
+        list(names, sp->dirs[dir].fd, &st);
+    names->lost = names->lost || !unchanged(names, &st);
+    return false;
+}
+
+void spool_names_end(struct spool *sp, bool *doubtful, size_t n)
+{
+    struct names_batch *b = sp->names_batch;
+    bool same = true;
+
+    if (!b)
+        return;
+    sp->names_batch = NULL;
+    sp->names_round++;
+    for (size_t dir = 0; dir < sp->named_dirs; dir++) {
+        if (sp->names[dir].relied)
+            same = stayed(sp, dir) && same;
+        sp->names[dir].relied = false;
+    }
+    for (size_t i = 0; i < b->n && !same; i++) {
+        const struct dir_names *names = &sp->names[b->said[i].dir];
+
+        if (b->said[i].asker < n && (names->lost || has(names, b->said[i].hash)))
+            doubtful[b->said[i].asker] = true;
+    }
+    for (size_t i = 0; i < n && b->forgot; i++)
+        doubtful[i] = true;
+    free(b->said);
+    free(b);
 }
 
 void spool_names_done(struct spool *sp)
 {
     for (size_t i = 0; i < sp->named_dirs; i++)
         free(sp->names[i].slots);
+    if (sp->names_batch)
+        free(sp->names_batch->said);
+    free(sp->names_batch);
+    sp->names_batch = NULL;
     free(sp->names);
     sp->names = NULL;
     sp->named_dirs = 0;

@@ -13,7 +13,7 @@
 #include "backend.h"
 
 static char top[] = "/tmp/check_names-XXXXXX";
-static struct spool_dir dirs[1];
+static struct spool_dir dirs[2];       /* the second has nothing in it, and nobody changes it */
 static struct spool sp;
 
 static void make(const char *name)
@@ -31,14 +31,20 @@ static bool lacks_now(const char *name)
 }
 
 /* A directory that nobody changes is believed soon. */
-static void await_list(void)
+static void await_list_of(size_t dir)
 {
     for (int i = 0; i < 5000; i++) {
-        if (lacks_now("absent"))
+        spool_names_round(&sp);
+        if (spool_lacks(&sp, dir, "absent"))
             return;
         nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
     }
     ck_abort_msg("an unchanged directory is never believed");
+}
+
+static void await_list(void)
+{
+    await_list_of(0);
 }
 
 static void setup(void)
@@ -47,7 +53,10 @@ static void setup(void)
     ck_assert_ptr_nonnull(mkdtemp(top));
     dirs[0].fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     ck_assert_int_ge(dirs[0].fd, 0);
-    sp = (struct spool){ .dirs = dirs, .dir_count = 1 };
+    ck_assert_int_eq(mkdirat(dirs[0].fd, "other", 0700), 0);
+    dirs[1].fd = openat(dirs[0].fd, "other", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    ck_assert_int_ge(dirs[1].fd, 0);
+    sp = (struct spool){ .dirs = dirs, .dir_count = 2 };
     make("there");
 }
 
@@ -56,6 +65,8 @@ static void teardown(void)
     spool_names_done(&sp);
     unlinkat(dirs[0].fd, "there", 0);
     unlinkat(dirs[0].fd, "new", 0);
+    unlinkat(dirs[0].fd, "other", AT_REMOVEDIR);
+    close(dirs[1].fd);
     close(dirs[0].fd);
     rmdir(top);
 }
@@ -83,6 +94,7 @@ START_TEST(a_removed_directory_tells_nothing)
 {
     await_list();
     ck_assert_int_eq(unlinkat(dirs[0].fd, "there", 0), 0);
+    ck_assert_int_eq(unlinkat(dirs[0].fd, "other", AT_REMOVEDIR), 0);
     await_list();
     ck_assert_int_eq(rmdir(top), 0);
     for (int i = 0; i < 50; i++) {
@@ -103,6 +115,98 @@ START_TEST(a_round_looks_once)
 }
 END_TEST
 
+/* --- batches --- */
+
+enum { CLAIMS = 3 };
+
+/* Claims 0 and 1 ask for a name in the first directory, 2 in the second. */
+static void claim_all(void)
+{
+    static const char *const names[CLAIMS] = { "new", "absent", "new" };
+
+    await_list_of(1);
+    await_list();
+    spool_names_begin(&sp, CLAIMS);
+    for (size_t i = 0; i < CLAIMS; i++) {
+        spool_names_asker(&sp, i);
+        spool_names_round(&sp);
+        ck_assert(spool_lacks(&sp, i / 2, names[i]));
+    }
+}
+
+START_TEST(what_did_not_change_holds)
+{
+    bool doubtful[CLAIMS] = { false };
+
+    claim_all();
+    spool_names_end(&sp, doubtful, CLAIMS);
+    for (size_t i = 0; i < CLAIMS; i++)
+        ck_assert(!doubtful[i]);
+    ck_assert(lacks_now("new"));
+}
+END_TEST
+
+/* Before the last lock was taken: who was told that it is not there has to ask again. Of the other name in that directory a new list may tell. */
+START_TEST(a_name_that_came_during_the_batch_is_noticed)
+{
+    bool doubtful[CLAIMS] = { false };
+
+    claim_all();
+    make("new");
+    spool_names_end(&sp, doubtful, CLAIMS);
+    ck_assert(doubtful[0]);
+    ck_assert(!doubtful[2]);
+    ck_assert(!lacks_now("new"));
+}
+END_TEST
+
+START_TEST(another_name_harms_nobody)
+{
+    bool doubtful[CLAIMS] = { false };
+    bool all = true;
+
+    /* In the tick of the change nothing can be listed. */
+    for (int i = 0; i < 5000 && all; i++) {
+        claim_all();
+        ck_assert_int_eq(i % 2 ? mkdirat(dirs[0].fd, "new", 0700) : unlinkat(dirs[0].fd, "there", 0), 0);
+        nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+        memset(doubtful, 0, sizeof(doubtful));
+        spool_names_end(&sp, doubtful, CLAIMS);
+        all = doubtful[1];
+        if (i % 2)
+            ck_assert_int_eq(unlinkat(dirs[0].fd, "new", AT_REMOVEDIR), 0);
+        else
+            make("there");
+    }
+    ck_assert(!all);
+    ck_assert(!doubtful[2]);
+}
+END_TEST
+
+/* What is in a directory that was removed, or in one that has its path now, is not known. */
+START_TEST(a_directory_removed_during_the_batch_is_doubted)
+{
+    bool doubtful[CLAIMS] = { false };
+
+    claim_all();
+    ck_assert_int_eq(unlinkat(dirs[0].fd, "other", AT_REMOVEDIR), 0);
+    spool_names_end(&sp, doubtful, CLAIMS);
+    ck_assert(doubtful[2]);
+}
+END_TEST
+
+/* Between batches each round looks for itself. */
+START_TEST(after_a_batch_each_round_looks)
+{
+    bool doubtful[CLAIMS] = { false };
+
+    claim_all();
+    spool_names_end(&sp, doubtful, CLAIMS);
+    make("new");
+    ck_assert(!lacks_now("new"));
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("names");
@@ -115,6 +219,11 @@ int main(void)
     tcase_add_test(t, a_new_name_is_seen);
     tcase_add_test(t, a_removed_directory_tells_nothing);
     tcase_add_test(t, a_round_looks_once);
+    tcase_add_test(t, what_did_not_change_holds);
+    tcase_add_test(t, a_name_that_came_during_the_batch_is_noticed);
+    tcase_add_test(t, another_name_harms_nobody);
+    tcase_add_test(t, a_directory_removed_during_the_batch_is_doubted);
+    tcase_add_test(t, after_a_batch_each_round_looks);
     suite_add_tcase(s, t);
     r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
