@@ -5,10 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Problems are those of the message itself, which flags and state need; to ask for all of them would mean to read every log before acting. */
 uint64_t collateral_fields(void)
 {
     return LQ_FIELD_BIT(LQ_CLIENT_ADDRESS) | LQ_FIELD_BIT(LQ_SENDER) | LQ_FIELD_BIT(LQ_FLAGS) | LQ_FIELD_BIT(LQ_STATE) |
-           LQ_FIELD_BIT(LQ_PROBLEMS) | LQ_FIELD_BIT(LQ_RECIPIENT);
+           LQ_FIELD_BIT(LQ_RECIPIENT);
 }
 
 /* Addresses that no stranger has: loopback, private, link-local, shared (RFC 1918, 3927, 4193, 4291, 6598). */

@@ -382,7 +382,7 @@ LQ_API int lq_message_raw(struct lq_queue *q, const struct lq_record *rec, size_
 /* ---- a set: messages fixed at one moment ----------------------------------------------------------- */
 
 /* What lq_scan_opts.fields must contain (beside what the caller shows) for records that go into a set. */
-#define LQ_FIELDS_SET (LQ_FIELD_BIT(LQ_IDENTITY) | LQ_FIELD_BIT(LQ_STATE) | LQ_FIELD_BIT(LQ_FILES) | LQ_FIELD_BIT(LQ_MESSAGE_SIZE))
+#define LQ_FIELDS_SET (LQ_FIELD_BIT(LQ_IDENTITY) | LQ_FIELD_BIT(LQ_STATE) | LQ_FIELD_BIT(LQ_MESSAGE_SIZE))
 
 /** An empty set. It keeps ids, files and what identifies each message, not records: about 300 bytes a message. */
 LQ_API int lq_set_new(struct lq_set **out, struct lq_error *err);
