@@ -142,11 +142,16 @@ static bool add_split_log(struct taking *t, const char *base, size_t base_dir)
 {
     char split[DIR_MAX + 2], name[NAME_MAX + 3], place[2] = { t->id[5], '\0' };
     struct stat st;
-    size_t dir;
+    size_t dir, before = t->c->n;
+    bool known;
 
     snprintf(split, sizeof(split), "%s/%s", base, place);
-    if (spool_lacks(t->sp, base_dir, place) || (is_known(t->sp, split, &dir) && spool_lacks(t->sp, dir, t->id)))
+    known = is_known(t->sp, split, &dir);
+    if (spool_lacks(t->sp, base_dir, place) || (known && spool_lacks(t->sp, dir, t->id)))
         return true;
+    /* Where it is not found the directory may have been removed and made anew. */
+    if (known && (!add_if_there(t, dir, PART_LOG) || t->c->n > before))
+        return t->c->n > before;
     snprintf(name, sizeof(name), "%s/%s", place, t->id);
     return look(t->sp, base_dir, name, &st) == FILE_GONE || find_dir(t->sp, split, &dir) != 0 || add_if_there(t, dir, PART_LOG);
 }

@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum {
@@ -43,7 +44,12 @@ struct search {
 
 static void name_of(const struct search *s, unsigned role, char name[NAME_MAX + 1])
 {
-    snprintf(name, NAME_MAX + 1, "%cf%.*s", letters[role], (int)s->id.n, s->id.p);
+    size_t n = s->id.n < NAME_MAX - 2 ? s->id.n : NAME_MAX - 2;
+
+    name[0] = letters[role];
+    name[1] = 'f';
+    memcpy(name + 2, s->id.p, n);
+    name[n + 2] = '\0';
 }
 
 /* "q1/qf629EPaQe004717" for a sentence. */
@@ -196,13 +202,13 @@ static enum claim_result open_key(struct search *s, const struct found *key, uns
     int error;
 
     name_of(s, key->role, name);
-    path_of(s, key->dir, key->role, path);
     if (key->st.st_size == 0 && !(flags & CLAIM_UNLOCKED))
-        return claim_answer(c, CLAIM_REFUSED, "%s: empty: being received", path);
+        return claim_answer(c, CLAIM_REFUSED, "%s: empty: being received", path_of(s, key->dir, key->role, path));
     r = flags & CLAIM_UNLOCKED ? file_open(s->sp->dirs[key->dir].fd, name, fd, st)
                                : file_open_rw(s->sp->dirs[key->dir].fd, name, fd, st);
     if (r != FILE_OK)
-        return r == FILE_GONE ? CLAIM_GONE : claim_answer(c, CLAIM_REFUSED, "%s: %s", path, file_result_text(r));
+        return r == FILE_GONE ? CLAIM_GONE : claim_answer(c, CLAIM_REFUSED, "%s: %s", path_of(s, key->dir, key->role, path),
+                                                          file_result_text(r));
     if (flags & CLAIM_UNLOCKED)
         return CLAIM_OK;
     error = st->st_size == 0 ? EAGAIN : flags & CLAIM_DRY ? 0 : lock_both(*fd);
@@ -241,17 +247,18 @@ static enum claim_result check_others(struct search *s, const struct found *key,
     for (size_t i = 0; i < s->n; i++) {
         const struct found *f = &s->found[i];
 
-        path_of(s, f->dir, f->role, path);
         if (f->role <= ROLE_LOST && (f->role != key->role || f->dir != key->dir))
             return second(s, key, f, c);
         if (f->role == ROLE_TF)
-            return claim_answer(c, CLAIM_REFUSED, "a temporary control file %s stands beside it", path);
+            return claim_answer(c, CLAIM_REFUSED, "a temporary control file %s stands beside it",
+                                path_of(s, f->dir, f->role, path));
         if (f->role == ROLE_XF)
             continue;
         if (f->result != FILE_OK)
-            return claim_answer(c, CLAIM_REFUSED, "%s: not a regular file", path);
+            return claim_answer(c, CLAIM_REFUSED, "%s: not a regular file", path_of(s, f->dir, f->role, path));
         if (f->role != ROLE_DF && f->st.st_nlink > 1 && !(flags & CLAIM_UNLOCKED))
-            return claim_answer(c, CLAIM_REFUSED, "%s: it has %" PRIuMAX " links", path, (uintmax_t)f->st.st_nlink);
+            return claim_answer(c, CLAIM_REFUSED, "%s: it has %" PRIuMAX " links", path_of(s, f->dir, f->role, path),
+                                (uintmax_t)f->st.st_nlink);
     }
     return CLAIM_OK;
 }
@@ -406,7 +413,7 @@ static int parse(int fd, const struct stat *st, struct lq_record *rec, struct se
     return error;
 }
 
-/* Everything that can be asked once nobody else works on the message. */
+/* Everything that can be asked once nobody else works on the message, after the search around it. */
 static enum claim_result take_stock(struct search *s, const struct found *key, int fd, const struct stat *st, unsigned flags, struct claim *c)
 {
     struct lq_record rec = { 0 };
@@ -415,7 +422,6 @@ static enum claim_result take_stock(struct search *s, const struct found *key, i
     enum claim_result r;
     int error;
 
-    search_around(s, home_of(s, key->dir));
     record_reset(&rec);
     error = parse(fd, st, &rec, &control);
     if (error == 0) {
@@ -434,12 +440,16 @@ static enum claim_result take_stock(struct search *s, const struct found *key, i
     return r;
 }
 
-/* True while the name still leads to the file that was opened and locked. */
-static bool still_there(const struct search *s, const struct found *key, const struct stat *st)
+/* Looks around under the lock; true while the name still leads to the file that was opened and locked. */
+static bool still_there(struct search *s, const struct found *key, const struct stat *st)
 {
     char name[NAME_MAX + 1];
     struct stat now;
 
+    search_around(s, home_of(s, key->dir));
+    for (size_t i = 0; i < s->n; i++)
+        if (s->found[i].dir == key->dir && s->found[i].role == key->role)
+            return s->found[i].result == FILE_OK && same_file(&s->found[i].st, st);
     name_of(s, key->role, name);
     return file_stat(s->sp->dirs[key->dir].fd, name, &now) == FILE_OK && same_file(&now, st);
 }
