@@ -118,5 +118,7 @@ bool file_sync_all_pays(int fd, size_t n);
 int file_lock_flock(int fd);
 /* An open-file-description lock for writing on [start, start + len), len 0: to the end; it conflicts with POSIX locks of others. */
 int file_lock_range(int fd, off_t start, off_t len);
+/* Whether somebody has the file open to write. The descriptor is read-only, and its file ours or we are root; where nobody can tell (NFS): false. */
+bool file_has_writer(int fd);
 
 #endif

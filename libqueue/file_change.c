@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -473,4 +474,21 @@ int file_lock_range(int fd, off_t start, off_t len)
     if (rc == 0)
         return 0;
     return errno == EACCES ? EAGAIN : errno;    /* POSIX allows either for "somebody holds it" */
+}
+
+/*
+ * A lease for reading is refused while anybody has the file open to write, in whatever container. It is given back at once; who opens the file just then
+ * waits for that, and the signal that tells us so is one that nobody minds.
+ */
+bool file_has_writer(int fd)
+{
+    int rc;
+
+    if (fcntl(fd, F_SETSIG, SIGURG) < 0)
+        return false;
+    AGAIN(rc = fcntl(fd, F_SETLEASE, F_RDLCK));
+    if (rc < 0)
+        return errno == EAGAIN;
+    fcntl(fd, F_SETLEASE, F_UNLCK);
+    return false;
 }

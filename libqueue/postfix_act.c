@@ -4,8 +4,8 @@
  * Postfix (2.0 to 3.12, qmgr, smtp, local, bounce: myflock.c) locks a queue file while it reads it into memory (exclusively) and while it delivers
  * (shared, one for each delivery agent): with flock() on Linux. An exclusive lock of ours on a file in incoming, deferred or hold makes the queue
  * manager put the message off for a minute, whatever it was about to do with it, so it cannot disappear under us. In active the same lock would
- * make a delivery agent die ("fatal: shared lock …"), be it for an instant: there we never lock, and ask /proc/locks whether anybody delivers; once
- * more when the file has just moved, because an agent locks what it has opened, whatever its name is by then, and would deliver what we have. It gets
+ * make a delivery agent die ("fatal: shared lock …"), be it for an instant: there we never lock, and ask whether anybody has it open or locked; once
+ * more when the file has just moved, because an agent delivers what it has opened, whatever its name is by then. It gets
  * its file back: the queue manager takes no step with a message that an agent has.
  *
  * A message in active is in the queue manager's memory as well. It may be taken away all the same (the agents then find no file), but must not
@@ -320,14 +320,30 @@ static bool somebody_locks(const struct stat *st)
     return locks_name(st) || locks_name(st);
 }
 
-/* An agent that is done by now has left its mark in the file. */
+/* An agent opens it to write, and asks for his lock in the next call. */
+static bool somebody_opened(int dir, const char *name)
+{
+    struct stat st;
+    int fd;
+    bool yes;
+
+    if (file_open(dir, name, &fd, &st) != FILE_OK)
+        return false;
+    yes = file_has_writer(fd);
+    close(fd);
+    return yes;
+}
+
+/* An agent that is done by now has left its mark in the file. That is looked at last: he may be done while we ask who is not. */
 static bool in_use(const struct piece *key, int dir, const char *name)
 {
     struct stat now;
 
     if (key->role != PF_ACTIVE || file_stat(dir, name, &now) != FILE_OK)
         return false;
-    return now.st_mtim.tv_sec != key->st.st_mtim.tv_sec || now.st_mtim.tv_nsec != key->st.st_mtim.tv_nsec || somebody_locks(&now);
+    if (somebody_opened(dir, name) || somebody_locks(&now))
+        return true;
+    return file_stat(dir, name, &now) == FILE_OK && (now.st_mtim.tv_sec != key->st.st_mtim.tv_sec || now.st_mtim.tv_nsec != key->st.st_mtim.tv_nsec);
 }
 
 /* What the queue that it is in allows. */

@@ -3,7 +3,7 @@
 Postfix's agents lock a file in active, shared, for as long as they deliver it, and die if they cannot; so we have no lock there (postfix_act.c). Here
 the command is stopped before each of its calls, and where the file still has its name an agent comes, opens and locks it. Whoever has got that far
 delivers the message: while he does, it must be in active when the command has ended, as if nothing had been, and nowhere else. When he has
-finished, and marked a recipient done, nothing may be left that does not know of it.
+finished, and marked a recipient done, nothing may be left that does not know of it. Who has only opened it will lock it in his next call.
 """
 
 import fcntl
@@ -17,11 +17,11 @@ RECIPIENT = b"R\x0flee@example.net"
 
 
 class Late(driver.Scenario):
-    """A verb of mail.py on a queue with a message in active. stays: the agent has not finished when the command ends."""
+    """A verb of mail.py on a queue with a message in active. agent: how far he is when the command ends."""
 
-    def __init__(self, kind, far, stays=True):
-        self.inner, self.stays = kind("postfix", far), stays
-        self.name = "-".join(["late", self.inner.name, "delivering" if stays else "delivered"])
+    def __init__(self, kind, far, agent="delivering"):
+        self.inner, self.agent_is, self.stays = kind("postfix", far), agent, agent != "delivered"
+        self.name = "-".join(["late", self.inner.name, agent])
 
     def argv(self, world):
         return self.inner.argv(world) + ["--active"]
@@ -60,7 +60,8 @@ class Late(driver.Scenario):
         except FileNotFoundError:
             return
         self.met += 1
-        fcntl.flock(self.agent, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        if self.agent_is != "opening":
+            fcntl.flock(self.agent, fcntl.LOCK_SH | fcntl.LOCK_NB)
         if not self.stays:
             os.pwrite(self.agent, b"D", os.pread(self.agent, 10000, 0).index(RECIPIENT))
             os.close(self.agent)
@@ -94,4 +95,5 @@ class Late(driver.Scenario):
 
 
 def scenarios():
-    return [Late(mail.Take, far, stays) for far in (False, True) for stays in (True, False)] + [Late(mail.Purge, True), Late(mail.Hold, False)]
+    takes = [Late(mail.Take, far, agent) for far in (False, True) for agent in ("opening", "delivering", "delivered")]
+    return takes + [Late(mail.Purge, True), Late(mail.Hold, False), Late(mail.Hold, False, "opening")]
