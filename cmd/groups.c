@@ -101,13 +101,13 @@ static void cells_rates(const struct groups *g, struct text *t, const uint32_t *
 
 static const struct table_column sum_columns[] = {
     { .title = "count", .right = true, .least = 7 },
-    { .title = "share", .right = true, .least = 6 },
-    { .title = "bytes", .right = true, .least = 6 },
-    { .title = "/min", .right = true, .least = 6 },
+    { .title = "share", .right = true, .least = 6, .extra = true },
+    { .title = "bytes", .right = true, .least = 6, .extra = true },
+    { .title = "/min", .right = true, .least = 6, .extra = true },
 };
 static const struct table_column time_columns[] = {
-    { .title = "first", .right = true, .least = 11 },
-    { .title = "last", .right = true, .least = 11 },
+    { .title = "first", .right = true, .least = 11, .extra = true },
+    { .title = "last", .right = true, .least = 11, .extra = true },
 };
 
 enum {
@@ -145,7 +145,7 @@ static uint32_t *sorted(const struct groups *g, size_t *n)
     return g->ordered ? tally_in_order(g->tally, g->order, n) : tally_sorted(g->tally, n);
 }
 
-/* All columns are words for awk, but for the last, which may hold blanks. */
+/* Where no terminal is, all columns are words for awk, but for the last, which may hold blanks. */
 void groups_show(const struct groups *g)
 {
     struct table_column columns[SUM_COLUMNS + RATES_MAX + TIME_COLUMNS + TALLY_KEYS_MAX];
@@ -165,7 +165,8 @@ void groups_show(const struct groups *g)
         cells_rates(g, &row, group.columns);
         cells_times(g, &row, group.sums);
         for (size_t k = 0; k < g->tally->n; k++) {
-            groups_value(&row, &g->tally->keys[k], &group.value[k], k + 1 < g->tally->n ? ESCAPE_BLANKS : 0);
+            groups_value(&row, &g->tally->keys[k], &group.value[k],
+                         k + 1 < g->tally->n && !g->screen.terminal ? ESCAPE_BLANKS : 0);
             groups_cell(&row);
         }
         table_row(&table, row.p, row.n);

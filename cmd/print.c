@@ -416,13 +416,35 @@ static void measure(struct table *t, const char *cells, const char *end)
     }
 }
 
+static bool hidden(const struct table *t, size_t i)
+{
+    return t->hidden >> i & 1;
+}
+
+/* Of a line, if flexible columns take no more than `flexible` each. */
+static size_t line_width(const struct table *t, size_t flexible)
+{
+    size_t total = 0;
+
+    for (size_t i = 0; i < t->n; i++)
+        if (!hidden(t, i))
+            total += 1 + (t->columns[i].flexible && t->width[i] > flexible ? flexible : t->width[i]);
+    return total > 0 ? total - 1 : 0;
+}
+
+/* What a table is about stands last in some: it must not be what a narrow terminal cuts off. */
+static void hide_extras(struct table *t)
+{
+    for (size_t i = t->n; i-- > 0 && line_width(t, FLEXIBLE_LEAST) > t->screen.width;)
+        if (t->columns[i].extra)
+            t->hidden |= UINT64_C(1) << i;
+}
+
 /* Take columns from the widest flexible ones until the line fits. */
 static void squeeze(struct table *t)
 {
-    size_t total = t->n - 1;
+    size_t total = line_width(t, SIZE_MAX);
 
-    for (size_t i = 0; i < t->n; i++)
-        total += t->width[i];
     while (total > t->screen.width) {
         size_t widest = t->n;
 
@@ -459,6 +481,7 @@ static void lay_out(struct table *t)
         p = next_row(t, p);
     }
     if (t->screen.width > 0) {
+        hide_extras(t);
         squeeze(t);
         return;
     }
@@ -530,10 +553,12 @@ static void print_row(struct table *t, const char *cells, bool title)
 
         if (t->screen.width && (used >= t->screen.width || room == 0))
             break;
-        print_cell(t, &line, i, cells, room, title);
-        used += t->width[i] + 1;
-        if (i + 1 < t->n && (!t->screen.width || used < t->screen.width))
-            text_char(&line, ' ');
+        if (!hidden(t, i)) {
+            print_cell(t, &line, i, cells, room, title);
+            used += t->width[i] + 1;
+            if (i + 1 < t->n && (!t->screen.width || used < t->screen.width))
+                text_char(&line, ' ');
+        }
         cells += strlen(cells) + 1;
     }
     text_char(&line, '\n');

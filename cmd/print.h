@@ -74,6 +74,7 @@ struct table_column {
     bool right;             /* aligned to the right */
     bool flexible;          /* may be cut when the terminal is too narrow, and is not padded far elsewhere */
     size_t least;               /* never narrower than this */
+    bool extra;             /* left out, the last such first, where the terminal is too narrow for the others */
     const char *(*paint)(const char *cell);     /* colour: what to print before the cell, or NULL */
 };
 
@@ -91,6 +92,7 @@ struct table {
     struct text waiting;    /* rows not printed yet */
     size_t rows;
     size_t width[64];
+    uint64_t hidden;        /* 1 << column: left out */
     bool begun;
 };
 
