@@ -655,8 +655,8 @@ static int64_t began(int pid_dir)
     return milliseconds(&real) - milliseconds(&boot) + (int64_t)(ticks * MS / (unsigned long)sysconf(_SC_CLK_TCK));
 }
 
-/* The oldest queue manager of this spool; INT64_MAX: none runs. */
-static int64_t find_qmgr(const struct spool *sp)
+/* The oldest queue manager of this spool; INT64_MAX: none is seen. master: whether the process is that starts it. */
+static int64_t find_qmgr(const struct spool *sp, bool *master)
 {
     const struct postfix_spool *own = sp->own;
     int64_t since = INT64_MAX;
@@ -664,6 +664,7 @@ static int64_t find_qmgr(const struct spool *sp)
     struct dirent *d;
     DIR *proc = opendir("/proc");
 
+    *master = false;
     while (proc && fstat(sp->fd, &root) == 0 && (d = readdir(proc)) != NULL) {
         char comm[32];
         int64_t t;
@@ -672,8 +673,12 @@ static int64_t find_qmgr(const struct spool *sp)
         if (d->d_name[0] < '1' || d->d_name[0] > '9' ||
             (fd = openat(dirfd(proc), d->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
             continue;
-        if (read_text(fd, "comm", comm, sizeof(comm)) && (strcmp(comm, "qmgr\n") == 0 || strcmp(comm, "nqmgr\n") == 0) &&
-            works_here(fd, &root, own->mail_owner) && (t = began(fd)) < since)
+        if (!read_text(fd, "comm", comm, sizeof(comm)))
+            comm[0] = '\0';
+        if (strcmp(comm, "master\n") == 0)
+            *master = *master || works_here(fd, &root, 0);
+        else if ((strcmp(comm, "qmgr\n") == 0 || strcmp(comm, "nqmgr\n") == 0) && works_here(fd, &root, own->mail_owner) &&
+                 (t = began(fd)) < since)
             since = t;
         close(fd);
     }
@@ -682,13 +687,35 @@ static int64_t find_qmgr(const struct spool *sp)
     return since;
 }
 
+/* Postfix's master has its pid file open as long as it lives (master.c), in whatever container; for who is not root there is no telling. */
+static bool master_lives(const struct spool *sp)
+{
+    struct stat st;
+    int dir, fd;
+    bool lives = false;
+
+    if (file_open_dir(sp->fd, "pid", &dir) != FILE_OK)
+        return false;
+    if (file_open(dir, "master.pid", &fd, &st) == FILE_OK) {
+        lives = file_has_writer(fd);
+        close(fd);
+    }
+    close(dir);
+    return lives;
+}
+
+enum { QMGR_UNSEEN = 0 };       /* it runs where we see no processes; nothing was before that */
+
 /* Asked once, if possible as root: who acts as the queue's owner cannot see what the queue manager works on. A later restart only makes it safer. */
 static int64_t qmgr_since(const struct spool *sp)
 {
     struct postfix_spool *own = sp->own;
+    bool master;
 
     if (!own->qmgr_known) {
-        own->qmgr_since = find_qmgr(sp);
+        own->qmgr_since = find_qmgr(sp, &master);
+        if (own->qmgr_since == INT64_MAX && !master && master_lives(sp))
+            own->qmgr_since = QMGR_UNSEEN;
         own->qmgr_known = true;
     }
     return own->qmgr_since;
@@ -700,7 +727,8 @@ static bool settled(struct spool *sp, const struct stat *st, char why[256])
 
     if (qmgr_since(sp) == INT64_MAX || qmgr_since(sp) > milliseconds(&st->st_ctim) + BLUR)
         return true;
-    snprintf(why, 256, "Postfix's queue manager may still have it in memory, and would abort: first `postfix reload`");
+    snprintf(why, 256, qmgr_since(sp) == QMGR_UNSEEN ? "Postfix runs where its processes cannot be seen from here, and may still have it in memory: act there, or stop it first"
+                                                     : "Postfix's queue manager may still have it in memory, and would abort: first `postfix reload`");
     return false;
 }
 

@@ -39,10 +39,15 @@ rm "$(find p/defer -name "$new")"
 touch -d @1795290000 "p/incoming/$new"
 quiet mqquarantine hold --spool p --vault v "$new" --trust-ids --yes
 release "$new"
-echo '--- without a queue manager nobody remembers'
-touch -d @1795290000 "p/hold/$active"
 kill "$qmgr"
 wait "$qmgr" 2>/dev/null
+echo '--- its master lives, but not where we see it'
+touch -d @1795290000 "p/hold/$active"
+mkdir -p p/pid
+exec 9>p/pid/master.pid
+release "$active"
+exec 9>&-
+echo '--- without a queue manager nobody remembers'
 release "$active"
 echo '--- in active, one recipient left, then none'
 id=0D431A0B0C1 path=p/active/0D431A0B0C1
