@@ -40,6 +40,12 @@ static void put_words(struct text *t, const struct opt *o)
         text_format(t, " %s", lq_field_name(f));
 }
 
+/* "FIELD,...": several words with commas between. */
+static bool takes_list(const struct opt *o)
+{
+    return o->arg && strstr(o->arg, ",...");
+}
+
 /* Inside single quotes of a shell, with a backslash before each of `special`. */
 static void put_quoted(struct text *t, const char *s, const char *special, const char *quote)
 {
@@ -70,11 +76,12 @@ static void bash_argument(struct text *t, const struct opt *o)
     if (kind == KIND_DIR || kind == KIND_FILE) {
         text_put(t, kind == KIND_DIR ? "-d" : "-f");
     } else {
-        text_put(t, "-W '");
+        /* Of a list its last word is completed; what stands before it comes back with each. */
+        text_put(t, takes_list(o) ? "-P \"${cur%\"${cur##*,}\"}\" -W '" : "-W '");
         put_words(t, o);
         text_put(t, "'");
     }
-    text_put(t, " -- \"$cur\")); return ;;\n");
+    text_format(t, " -- \"%s\")); return ;;\n", takes_list(o) ? "${cur##*,}" : "$cur");
 }
 
 static void bash(struct text *t, const struct all *all)
@@ -120,9 +127,9 @@ static void zsh_option(struct text *t, const struct opt *o, const char *dashes, 
         text_char(t, ':');
     }
     if (kind == KIND_WORDS || kind == KIND_FIELDS || (kind == KIND_OPTIONAL && o->words)) {
-        text_char(t, '(');
+        text_put(t, takes_list(o) ? "_sequence compadd - " : "(");
         put_words(t, o);
-        text_char(t, ')');
+        text_put(t, takes_list(o) ? "" : ")");
     } else if (kind == KIND_DIR || kind == KIND_FILE) {
         text_put(t, kind == KIND_DIR ? "_files -/" : "_files");
     } else if (kind != KIND_NONE) {
@@ -168,9 +175,9 @@ static void fish_option(struct text *t, const char *command, const struct opt *o
     else if (kind != KIND_NONE && kind != KIND_OPTIONAL)
         text_put(t, " -x");
     if (kind == KIND_WORDS || kind == KIND_FIELDS || (kind == KIND_OPTIONAL && o->words)) {
-        text_put(t, " -a '");
+        text_put(t, takes_list(o) ? " -a '(__fish_complete_list , \"string split \\\" \\\" \\\"" : " -a '");
         put_words(t, o);
-        text_char(t, '\'');
+        text_put(t, takes_list(o) ? "\\\"\")'" : "'");
     }
     text_put(t, " -d '");
     put_quoted(t, o->help, "\\", "\\'");

@@ -84,6 +84,8 @@ complete_words mqgrep --su
 complete_words mqgrep --state = de
 complete_words mqgrep -q h
 complete_words mqgrep --sort client_
+complete_words mqgrep --fields id,client_p
+complete_words mqgrep -q held,de
 complete_words mqgrep --spool q/in
 complete_words mqgrep -f ali
 # shellcheck source=/dev/null
@@ -100,4 +102,6 @@ fish_offers() { HOME=$PWD fish --no-config -c "\"$1\" --completion fish | source
 fish_offers "$MQGREP" 'mqgrep --sub'
 fish_offers "$MQGREP" 'mqgrep -q h'
 fish_offers "$MQGREP" 'mqgrep --sort client_'
+fish_offers "$MQGREP" 'mqgrep --fields id,client_p'
+fish_offers "$MQGREP" 'mqgrep -q held,de'
 fish_offers "$MQQUARANTINE" 'mqquarantine re'
