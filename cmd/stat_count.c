@@ -190,31 +190,42 @@ static bool is_theirs(const struct stat_run *s, const struct lq_record *r)
     return v.has == LQ_PRESENT && count_hash(v.text.p, v.text.n, t->counts.fold) == e->hash;
 }
 
-static void read_reasons_of(struct stat_run *s, size_t queue)
+/* A second look at the messages of a queue's sample. */
+struct second_look {
+    struct lq_filter *filter;
+    bool begun;
+};
+
+static struct second_look begin_reasons(struct stat_run *s, size_t queue)
 {
-    struct tally *t = &s->by_top[TOP_REASON];
-    struct lq_filter *filter = sample_filter(s, queue);
+    struct second_look look = { .filter = sample_filter(s, queue) };
     struct lq_scan_opts opts = {
         .size = sizeof(opts),
-        .filter = filter,
-        .fields = tally_fields(t) | LQ_FIELD_BIT(LQ_ARRIVAL_TIME) | LQ_FIELD_BIT(LQ_MESSAGE_SIZE) | classify_fields() |
-                  tally_fields(&s->by_top[TRAIT_USER]) | tally_fields(&s->by_top[TRAIT_CLIENT]) | tally_fields(&s->by_top[TRAIT_SENDER]),
+        .filter = look.filter,
+        .fields = tally_fields(&s->by_top[TOP_REASON]) | LQ_FIELD_BIT(LQ_ARRIVAL_TIME) | LQ_FIELD_BIT(LQ_MESSAGE_SIZE) |
+                  classify_fields() | tally_fields(&s->by_top[TRAIT_USER]) | tally_fields(&s->by_top[TRAIT_CLIENT]) |
+                  tally_fields(&s->by_top[TRAIT_SENDER]),
         .threads = (unsigned)s->sel.threads,
     };
-    const struct lq_record *rec;
-    struct lq_scan *scan = s->scans[queue];
     struct lq_error err;
 
-    if (scan && !lq_filter_empty(filter) && lq_scan_again(scan, &opts, &err) == LQ_OK) {
-        while (lq_scan_next(scan, &rec, &err) == LQ_OK) {
-            count_reason(s, rec, sighting_of(s, rec));
-            if (is_theirs(s, rec))
-                classify_sample(&s->features, rec, s->sel.queues[queue].queue);
-        }
+    look.begun = s->scans[queue] && !lq_filter_empty(look.filter) && lq_scan_again(s->scans[queue], &opts, &err) == LQ_OK;
+    return look;
+}
+
+static void read_reasons(struct stat_run *s, size_t queue, struct second_look *look)
+{
+    const struct lq_record *rec;
+    struct lq_error err;
+
+    while (look->begun && lq_scan_next(s->scans[queue], &rec, &err) == LQ_OK) {
+        count_reason(s, rec, sighting_of(s, rec));
+        if (is_theirs(s, rec))
+            classify_sample(&s->features, rec, s->sel.queues[queue].queue);
     }
-    lq_scan_end(scan);
+    lq_scan_end(s->scans[queue]);
     s->scans[queue] = NULL;
-    lq_filter_free(filter);
+    lq_filter_free(look->filter);
 }
 
 void stat_traits(struct stat_run *s, struct tally *tallies[TRAIT_COUNT])
@@ -223,7 +234,7 @@ void stat_traits(struct stat_run *s, struct tally *tallies[TRAIT_COUNT])
         tallies[i] = &s->by_top[i];
 }
 
-void stat_reasons(struct stat_run *s)
+static void find_suspect(struct stat_run *s)
 {
     struct tally *tallies[TRAIT_COUNT];
 
@@ -232,8 +243,18 @@ void stat_reasons(struct stat_run *s)
     stat_traits(s, tallies);
     s->suspected = suspect_find(&s->suspects, tallies, s->now, &s->suspect);
     classify_count(&s->features, &s->suspects, tallies, s->suspected ? &s->suspect : NULL);
-    for (size_t i = 0; i < s->sel.queue_count; i++)
-        read_reasons_of(s, i);
+}
+
+/* Whom to suspect is found out while the first of the sample are being read. */
+void stat_reasons(struct stat_run *s)
+{
+    for (size_t i = 0; i < s->sel.queue_count; i++) {
+        struct second_look look = begin_reasons(s, i);
+
+        if (i == 0)
+            find_suspect(s);
+        read_reasons(s, i, &look);
+    }
 }
 
 /* --- the second pass of clusters --- */
