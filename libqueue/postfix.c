@@ -63,7 +63,11 @@ static int open_spool(struct spool *sp, struct lq_error *err)
 
 static void close_spool(struct spool *sp)
 {
-    free(sp->own);
+    struct postfix_spool *own = sp->own;
+
+    if (own)
+        free(own->levels);
+    free(own);
     sp->own = NULL;
 }
 
@@ -227,23 +231,64 @@ void postfix_hash_text(struct bytes id, char out[POSTFIX_DEPTH_MAX + 1])
     out[n] = '\0';
 }
 
+static unsigned level_number(char c)
+{
+    return (unsigned)(c <= '9' ? c - '0' : c <= 'Z' ? c - 'A' + 10 : c == '_' ? 36 : c - 'a' + 37);
+}
+
+/* Where it is noted what is below this directory at that character; NULL without memory. */
+static uint16_t *level_below(const struct spool *sp, size_t dir, char c)
+{
+    struct postfix_spool *own = sp->own;
+
+    if (dir >= own->level_count) {
+        struct postfix_levels *more = realloc(own->levels, sp->dir_count * sizeof(*more));
+
+        if (!more)
+            return NULL;
+        memset(more + own->level_count, 0, (sp->dir_count - own->level_count) * sizeof(*more));
+        own->levels = more;
+        own->level_count = sp->dir_count;
+    }
+    return &own->levels[dir].below[level_number(c)];
+}
+
+/* The directory of logs that is one level below *dir; false: there is none. Looked for once, though many messages are asked about. */
+static bool find_level(struct spool *sp, size_t *dir, char c, enum postfix_dir kind)
+{
+    char path[32 + 2 * (POSTFIX_DEPTH_MAX + 2)];
+    uint16_t *below = level_below(sp, *dir, c);
+    size_t found;
+
+    if (below && *below > 0) {
+        *dir = *below - 1u;
+        return *below != POSTFIX_NO_LEVEL;
+    }
+    snprintf(path, sizeof(path), "%s/%c", sp->dirs[*dir].path, c);
+    if (spool_find_dir(sp, path, postfix_queues[kind].name, kind, &found) != FILE_OK)
+        found = POSTFIX_NO_LEVEL - 1u;
+    if (below)
+        *below = (uint16_t)(found + 1);
+    *dir = found;
+    return found != POSTFIX_NO_LEVEL - 1u;
+}
+
 /* The log of that kind in "defer", "defer/1", "defer/1/5" …, as deep as there are directories. */
 static void list_log(struct spool *sp, const struct entry *e, enum postfix_dir kind)
 {
-    char path[32 + 2 * (POSTFIX_DEPTH_MAX + 1)], hash[POSTFIX_DEPTH_MAX + 1];
+    char hash[POSTFIX_DEPTH_MAX + 1];
     const char *level = hash;
-    size_t dir, n = (size_t)snprintf(path, sizeof(path), "%s", postfix_queues[kind].name);
     struct stat st;
+    size_t dir;
 
+    if (spool_find_dir(sp, postfix_queues[kind].name, postfix_queues[kind].name, kind, &dir) != FILE_OK)
+        return;
     postfix_hash_text(bytes_from(e->id, e->id_len), hash);
     for (unsigned depth = 0; depth <= POSTFIX_DEPTH_MAX; depth++) {
-        if (spool_find_dir(sp, path, postfix_queues[kind].name, kind, &dir) != FILE_OK)
-            return;
         if (file_stat(sp->dirs[dir].fd, e->name, &st) != FILE_GONE)
             listing_add(sp, dir, e->name, 0, e->id_len, (uint8_t)kind);
-        path[n++] = '/';
-        path[n++] = *level ? *level++ : '_';
-        path[n] = '\0';
+        if (depth == POSTFIX_DEPTH_MAX || !find_level(sp, &dir, *level ? *level++ : '_', kind))
+            return;
     }
 }
 

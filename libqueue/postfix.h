@@ -30,6 +30,13 @@ extern const struct postfix_queue postfix_queues[PF_DIRS];
 /* What a place says of a message there; of logs nothing. */
 extern const enum state postfix_dir_state[PF_DIRS];
 
+/* What is below a directory of logs, by the character of the level: 0: not looked for, POSTFIX_NO_LEVEL: nothing, else its number + 1. */
+enum { POSTFIX_LEVELS = 63, POSTFIX_NO_LEVEL = UINT16_MAX };
+
+struct postfix_levels {
+    uint16_t below[POSTFIX_LEVELS];
+};
+
 /* struct spool's own: the account that Postfix works as, seen as the owner of its directories; what acting found out once. */
 struct postfix_spool {
     uid_t mail_owner;
@@ -45,6 +52,8 @@ struct postfix_spool {
         bool known;
         unsigned depth;     /* levels of one character above a file; where acting puts files only, for listing takes them as they are */
     } hash[PF_DIRS + 1];    /* the last: trace */
+    struct postfix_levels *levels;      /* by directory number, for who looks for the logs of many single messages */
+    size_t level_count;
     int log_dirs[3];        /* 1 + index of bounce, defer, trace; 0: not looked for, -1: not there */
     bool qmgr_known;
     int64_t qmgr_since;     /* milliseconds of the epoch, when its queue manager was started; INT64_MAX: none runs */
