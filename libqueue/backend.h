@@ -55,6 +55,7 @@ struct spool {
     int fd;
     const char *host;           /* NULL: not known */
     bool live;
+    unsigned threads;           /* how many may read its directories side by side, the caller's among them; 0: that one alone */
     const struct trust *trust;  /* the queue's: whose Received fields are believed */
     int64_t clock;              /* now, for "a day old" questions; set when the scan begins */
     struct spool_dir *dirs;

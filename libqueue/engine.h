@@ -54,6 +54,9 @@ struct listing;
  * out are passed over: a few ids of a full queue need no memory and no sorting.
  */
 int listing_begin(struct spool *sp, struct lq_queue *q, unsigned sections, const struct lq_filter *filter, struct lq_error *err);
+/* The same by so many threads side by side; what is listed does not depend on them. */
+int listing_begin_threads(struct spool *sp, struct lq_queue *q, unsigned sections, const struct lq_filter *filter, unsigned threads,
+                          struct lq_error *err);
 /* Only its directories, opened, those of logs, too; no message is listed. Who acts finds files by name. */
 int listing_dirs(struct spool *sp, struct lq_queue *q, struct lq_error *err);
 /* Keep what the filter does not rule out, and name logs for it if sections ask for them, without listing directories again. */

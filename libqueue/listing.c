@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,9 @@ struct listing {
     size_t ref_count;
     struct lock *locks;
     size_t lock_count;
+    atomic_bool locks_read;
+    bool reads_locks;           /* lock_reader is to be joined */
+    pthread_t lock_reader;
     pthread_mutex_t mutex;      /* workers report troubles, too */
     char *troubles[TROUBLES_MAX];
     uint64_t trouble_count;
@@ -565,21 +569,46 @@ static bool add_locks(struct listing *l, size_t *cap)
  * skip the message. Read twice: between two reads the kernel goes on by number, so a lock that is given up meanwhile makes it leave out
  * another one.
  */
-static void read_locks(struct listing *l)
+static void *read_locks(void *listing)
 {
+    struct listing *l = listing;
     size_t cap = 0;
 
     if (add_locks(l, &cap))
         add_locks(l, &cap);
     if (l->lock_count > 1)
         qsort(l->locks, l->lock_count, sizeof(*l->locks), by_lock);
+    return NULL;
+}
+
+/* The kernel makes who reads that file wait, for all processors to pass by: by a thread of its own, where threads are allowed. */
+static void begin_locks(struct spool *sp)
+{
+    struct listing *l = sp->listing;
+
+    l->reads_locks = sp->threads > 1 && pthread_create(&l->lock_reader, NULL, read_locks, l) == 0;
+    if (!l->reads_locks)
+        read_locks(l);
+    l->locks_read = !l->reads_locks;
+}
+
+static void await_locks(struct listing *l)
+{
+    pthread_mutex_lock(&l->mutex);
+    if (l->reads_locks)
+        pthread_join(l->lock_reader, NULL);
+    l->reads_locks = false;
+    l->locks_read = true;
+    pthread_mutex_unlock(&l->mutex);
 }
 
 static bool has_lock(const struct spool *sp, dev_t dev, ino_t ino, bool write)
 {
-    const struct listing *l = sp->listing;
+    struct listing *l = sp->listing;
     struct lock key = { dev, ino, write };
 
+    if (!l->locks_read)
+        await_locks(l);
     return l->lock_count > 0 && bsearch(&key, l->locks, l->lock_count, sizeof(key), by_lock);
 }
 
@@ -611,7 +640,7 @@ static int64_t last_change(const struct spool *sp)
 /* --- life --- */
 
 static int begin(struct spool *sp, struct lq_queue *q, unsigned sections, const struct lq_filter *filter, bool only_dirs,
-                 struct lq_error *err)
+                 unsigned threads, struct lq_error *err)
 {
     int rc;
 
@@ -622,6 +651,7 @@ static int begin(struct spool *sp, struct lq_queue *q, unsigned sections, const 
     sp->fd = q->fd;
     sp->host = q->host;
     sp->live = q->live;
+    sp->threads = threads;
     sp->trust = &q->trust;
     sp->clock = time(NULL);
     sp->listing = calloc(1, sizeof(*sp->listing));
@@ -636,7 +666,7 @@ static int begin(struct spool *sp, struct lq_queue *q, unsigned sections, const 
         rc = sp->backend->list(sp, sections, err);
     /* After the names: what was locked before a name appeared is then seen, too. */
     if (rc == LQ_OK)
-        read_locks(sp->listing);
+        begin_locks(sp);
     if (rc == LQ_OK && (sp->listing->failed || sort(sp) < 0 || group(sp) < 0))
         rc = error_memory(err);
     if (rc == LQ_OK && !q->live) {
@@ -652,12 +682,18 @@ static int begin(struct spool *sp, struct lq_queue *q, unsigned sections, const 
 
 int listing_begin(struct spool *sp, struct lq_queue *q, unsigned sections, const struct lq_filter *filter, struct lq_error *err)
 {
-    return begin(sp, q, sections, filter, false, err);
+    return begin(sp, q, sections, filter, false, 1, err);
+}
+
+int listing_begin_threads(struct spool *sp, struct lq_queue *q, unsigned sections, const struct lq_filter *filter, unsigned threads,
+                          struct lq_error *err)
+{
+    return begin(sp, q, sections, filter, false, threads, err);
 }
 
 int listing_dirs(struct spool *sp, struct lq_queue *q, struct lq_error *err)
 {
-    return begin(sp, q, SEC_NAME | SEC_LOG, NULL, true, err);
+    return begin(sp, q, SEC_NAME | SEC_LOG, NULL, true, 1, err);
 }
 
 /* Where entries of that id begin, or would. */
@@ -740,6 +776,7 @@ void listing_end(struct spool *sp)
 
     if (!l)
         return;
+    await_locks(l);
     if (sp->backend->close)
         sp->backend->close(sp);
     for (size_t i = 0; i < sp->dir_count; i++) {

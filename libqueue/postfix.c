@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ahead.h"
 #include "postfix.h"
 #include "postfix_walk.h"
 
@@ -148,19 +149,30 @@ static unsigned depth_of(const char *path)
     return n;
 }
 
-/* Read the directories from `first` on; hash levels found on the way are appended and read in their turn. */
+/*
+ * Read the directories from `first` on; hash levels found on the way are appended and read in their turn. Levels of one queue are read side by
+ * side, for messages do not move between them, but never two queues.
+ */
 static bool read_dirs(struct spool *sp, size_t first, enum postfix_dir kind)
 {
     struct walk_dir w = { .sp = sp, .kind = kind };
+    struct ahead *side = NULL;
 
-    for (w.dir = first; w.dir < sp->dir_count; w.dir++) {
+    for (w.dir = first; w.dir < sp->dir_count && !w.no_memory; w.dir++) {
+        enum file_result r;
+
+        if (!ahead_has(side, w.dir - first)) {
+            ahead_end(side);
+            first = w.dir;
+            side = ahead_begin(sp, first, sp->threads > 1 ? sp->threads - 1 : 0);
+        }
         w.depth = depth_of(sp->dirs[w.dir].path);
-        if (file_each(sp->dirs[w.dir].fd, each_name, &w) != FILE_OK && !w.no_memory)
+        r = side ? ahead_each(side, w.dir - first, each_name, &w) : file_each(sp->dirs[w.dir].fd, each_name, &w);
+        if (r != FILE_OK && !w.no_memory)
             spool_unread(sp, sp->dirs[w.dir].path, FILE_FAILED);
-        if (w.no_memory)
-            return false;
     }
-    return true;
+    ahead_end(side);
+    return !w.no_memory;
 }
 
 /*
