@@ -1,5 +1,5 @@
 /*
- * The scan: list, read as little as needed, decide, deliver in order. The only threads of the library.
+ * The scan: list, read as little as needed, decide, deliver in order, by several threads.
  *
  * Workers take batches of 16 messages from a counter and fill a bounded ring of batches; the caller empties it in order. A batch
  * shows how many of its messages are ready, so that the caller follows a worker inside it: a message that turns out large
@@ -7,16 +7,19 @@
  * share a budget while they wait in the ring; who finds it used up waits for its turn, too.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "engine.h"
 #include "ndjson.h"
 
 enum {
     BATCH = 16, THREADS_DEFAULT = 4, THREADS_MAX = 64,
-    RING_MORE = 12,             /* batches that may wait to be taken, beside one for each reader */
+    RING_MORE = 24,             /* batches that may wait to be taken, beside one for each reader */
+    WAITS = BATCH / 4,          /* times that a worker waited in a batch, so that one more pays */
     PUBLISH = 4 * BATCH,        /* messages that the caller takes before it says so */
     HELD_MAX = 8 << 20          /* bytes of all records that are neither small nor large */
 };
@@ -65,6 +68,7 @@ struct lq_scan {
     size_t ring_n;
     struct worker *workers;
     unsigned threads;           /* 1: no thread but the caller's */
+    unsigned working;           /* of them, so far */
 
     pthread_mutex_t mutex;
     pthread_cond_t filled;      /* a batch got more ready slots */
@@ -72,6 +76,8 @@ struct lq_scan {
     size_t next_batch;          /* for workers */
     size_t next;                /* all before were taken, as workers know */
     size_t held;                /* of all slots */
+    size_t finished;            /* batches that are whole, in whatever order */
+    unsigned waiting;           /* workers that sleep until the caller goes on */
     size_t awaited;             /* the batch that the caller sleeps for; SIZE_MAX: it does not */
     atomic_bool stop;           /* set under the mutex */
 
@@ -125,12 +131,38 @@ static bool get_share(struct lq_scan *s, struct slot *slot)
     return true;
 }
 
-/* The caller is woken for its next batch only, not for each that others finish meanwhile. Under the mutex. */
-static void show(struct lq_scan *s, struct batch *b, size_t ready)
+static size_t batches(const struct lq_scan *s)
 {
-    b->ready = ready;
-    if (b->number == s->awaited)
-        pthread_cond_signal(&s->filled);
+    return (s->total + BATCH - 1) / BATCH;
+}
+
+/*
+ * Wake the caller when its next batch is there and others with it: a caller that slept for each one alone would take the processor from a
+ * worker thousands of times. Unless a worker needs it awake, or no more will come. Under the mutex, which the caller shall find free when it
+ * wakes: true when it was let go meanwhile.
+ */
+static bool rouse(struct lq_scan *s)
+{
+    const struct batch *b = &s->ring[s->awaited % s->ring_n];
+
+    if (s->awaited == SIZE_MAX || b->number != s->awaited || b->ready <= s->next % BATCH)
+        return false;
+    if (s->waiting == 0 && s->finished < batches(s) && s->finished - s->awaited < s->ring_n / 2)
+        return false;
+    s->awaited = SIZE_MAX;
+    pthread_mutex_unlock(&s->mutex);
+    pthread_cond_signal(&s->filled);
+    pthread_mutex_lock(&s->mutex);
+    return true;
+}
+
+/* Sleep until the caller goes on, if it did not meanwhile; it shall know that somebody waits. Under the mutex. */
+static void wait_for_caller(struct lq_scan *s)
+{
+    s->waiting++;
+    if (!rouse(s))
+        pthread_cond_wait(&s->taken, &s->mutex);
+    s->waiting--;
 }
 
 /* A record grows: into its share, or alone, when everything before it was taken. */
@@ -142,9 +174,9 @@ static void grown(void *ctx)
 
     pthread_mutex_lock(&s->mutex);
     if (!get_share(s, slot)) {
-        show(s, w->batch, w->at);
+        w->batch->ready = w->at;
         while (!s->stop && s->next < w->batch->number * BATCH + w->at)
-            pthread_cond_wait(&s->taken, &s->mutex);
+            wait_for_caller(s);
         slot->rec.arena.large = SIZE_MAX;
         /* Nobody wants it any more; all who waited must not grow at once. */
         if (s->stop)
@@ -167,28 +199,58 @@ static void fill(struct worker *w, struct batch *b)
     }
 }
 
+static void *work(void *ctx);
+
+/* One more worker, if there may be. Under the mutex, or before there is any. */
+static void admit(struct lq_scan *s)
+{
+    struct worker *w = &s->workers[s->working];
+
+    if (s->working == s->threads || s->stop)
+        return;
+    w->running = pthread_create(&w->thread, NULL, work, w) == 0;
+    s->working += w->running;
+}
+
+/* How often this thread gave its processor away because it had to wait: for a disk, nearly always. */
+static long waits(void)
+{
+    struct rusage usage;
+
+    return getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_nvcsw : 0;
+}
+
 static void *work(void *ctx)
 {
     struct worker *w = ctx;
     struct lq_scan *s = w->scan;
+    long before = 0;
 
     pthread_mutex_lock(&s->mutex);
     while (!s->stop && s->next_batch * BATCH < s->total) {
         size_t number = s->next_batch;
         struct batch *b = &s->ring[number % s->ring_n];
+        bool more = s->working < s->threads;
 
         /* The ring place is free once the caller is past the batch that used it before. */
         if (number >= s->ring_n && s->next < (number - s->ring_n + 1) * BATCH) {
-            pthread_cond_wait(&s->taken, &s->mutex);
+            wait_for_caller(s);
             continue;
         }
         s->next_batch++;
         b->number = number;
         b->ready = 0;
         pthread_mutex_unlock(&s->mutex);
+        if (more)
+            before = waits();
         fill(w, b);
+        more = more && waits() - before >= WAITS;
         pthread_mutex_lock(&s->mutex);
-        show(s, b, BATCH);
+        if (more)
+            admit(s);
+        b->ready = BATCH;
+        s->finished++;
+        rouse(s);
     }
     pthread_mutex_unlock(&s->mutex);
     return NULL;
@@ -230,13 +292,17 @@ static struct slot *await(struct lq_scan *s)
     pthread_mutex_lock(&s->mutex);
     publish(s);
     /* Nothing can hide between the counter and the ring: b->number is set when the batch is begun. */
-    s->awaited = number;
-    while (!(s->next_batch > number && b->number == number && b->ready > s->at % BATCH))
+    if (!(s->next_batch > number && b->number == number && b->ready > s->at % BATCH))
+        s->awaited = number;
+    while (s->awaited != SIZE_MAX)
         pthread_cond_wait(&s->filled, &s->mutex);
-    s->awaited = SIZE_MAX;
-    s->ready = number * BATCH + b->ready;
+    for (; s->next_batch > number && b->number == number; b = &s->ring[++number % s->ring_n]) {
+        s->ready = number * BATCH + b->ready;
+        if (b->ready < BATCH)
+            break;
+    }
     pthread_mutex_unlock(&s->mutex);
-    return &b->slots[s->at % BATCH];
+    return &s->ring[s->at / BATCH % s->ring_n].slots[s->at % BATCH];
 }
 
 static bool next_threaded(struct lq_scan *s, const struct lq_record **rec)
@@ -327,12 +393,34 @@ const char *lq_scan_trouble(const struct lq_scan *s, size_t i)
     return s->records ? ndjson_scan_trouble(s->records, i) : listing_trouble(&s->sp, i);
 }
 
+/*
+ * More workers than processors are for files that must be waited for. Where nobody waits they would only stand in each other's way: one that is
+ * put off in the middle of a batch makes all others wait for it once the ring is full.
+ */
+static void begin_work(struct lq_scan *s)
+{
+    unsigned processors = THREADS_DEFAULT;
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof(set), &set) == 0)
+        processors = (unsigned)CPU_COUNT(&set);
+    s->working = 0;
+    if (s->threads == 1)
+        return;
+    pthread_mutex_lock(&s->mutex);
+    for (unsigned i = 0; i < s->threads && i < processors; i++)
+        admit(s);
+    /* A dying machine may refuse threads; the caller's own is enough. */
+    if (s->working == 0)
+        s->threads = 1;
+    pthread_mutex_unlock(&s->mutex);
+}
+
 static int start(struct lq_scan *s)
 {
-    size_t batches = (s->total + BATCH - 1) / BATCH;
-
-    if (s->threads > batches)
-        s->threads = batches > 0 ? (unsigned)batches : 1;
+    if (s->threads > batches(s))
+        s->threads = batches(s) > 0 ? (unsigned)batches(s) : 1;
+    s->awaited = SIZE_MAX;
     s->ring_n = s->threads > 1 ? s->threads + RING_MORE : 1;
     s->ring = calloc(s->ring_n, sizeof(*s->ring));
     s->workers = calloc(s->threads, sizeof(*s->workers));
@@ -345,12 +433,7 @@ static int start(struct lq_scan *s)
         w->state.now = s->now;
         reading_init(&w->rd, &s->sp);
     }
-    for (unsigned i = 0; s->threads > 1 && i < s->threads; i++) {
-        s->workers[i].running = pthread_create(&s->workers[i].thread, NULL, work, &s->workers[i]) == 0;
-        /* A dying machine may refuse threads; the caller's own is enough. */
-        if (!s->workers[i].running && i == 0)
-            s->threads = 1;
-    }
+    begin_work(s);
     return 0;
 }
 
@@ -415,7 +498,7 @@ int lq_scan_begin(struct lq_scan **out, struct lq_queue *q, const struct lq_scan
     pthread_cond_init(&s->taken, NULL);
     s->queue = q;
     prepare(s, opts);
-    rc = listing_begin(&s->sp, q, fields_sections(s->want), s->filter, err);
+    rc = listing_begin_threads(&s->sp, q, fields_sections(s->want), s->filter, s->threads, err);
     if (rc == LQ_OK) {
         if (!s->now)
             s->now = lq_queue_now(q);
@@ -443,7 +526,7 @@ int lq_scan_again(struct lq_scan *s, const struct lq_scan_opts *opts, struct lq_
     if (!s->now)
         s->now = now;
     s->stop = false;
-    s->next_batch = s->next = s->held = s->at = s->ready = 0;
+    s->next_batch = s->next = s->held = s->finished = s->at = s->ready = 0;
     rc = listing_narrow(&s->sp, fields_sections(s->want), s->filter, err);
     return rc == LQ_OK ? begin(s, err) : rc;
 }
