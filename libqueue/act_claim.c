@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "act.h"
@@ -170,6 +171,17 @@ void claim_message(struct lq_job *j, struct site *s, struct work *w)
 bool work_in_use(const struct site *s, const struct work *w, int dir, const char *name)
 {
     return s->actor->in_use && s->actor->in_use(&w->c.parts[0], dir, name);
+}
+
+/* A Postfix whose queue manager meets our lock puts the message into its incoming queue; and an administrator may move it anywhere. */
+void work_left(struct work *w)
+{
+    struct stat st;
+
+    if (w->c.lock >= 0 && fstat(w->c.lock, &st) == 0 && st.st_nlink > 0)
+        work_skip(w, "it was moved to another queue meanwhile, and is there");
+    else
+        work_skip(w, "it is not in the queue any more");
 }
 
 void claim_end(struct work *w)

@@ -23,7 +23,7 @@ static int remove_piece(struct site *s, const struct piece *p)
 static void tell(struct lq_job *j, struct work *w, size_t at, int error)
 {
     if (error == ENOENT)
-        work_skip(w, "it is not in the queue any more");
+        work_left(w);
     else if (error == EBUSY)
         work_skip(w, "it is being delivered now");
     else if (disk_is_lost(error))

@@ -94,6 +94,45 @@ class Late(driver.Scenario):
         return found
 
 
+class Fenced(Late):
+    """The queue manager wants to deliver what is claimed: it moves it into active, meets the lock, and puts it into incoming."""
+
+    def __init__(self, kind):
+        super().__init__(kind, False, "fenced")
+
+    def argv(self, world):
+        return self.inner.argv(world)
+
+    def prepare(self, world):
+        super().prepare(world)
+        deferred = os.path.join(self.inner.spool(world), "deferred", os.path.basename(self.file)[0], os.path.basename(self.file))
+        os.rename(self.file, deferred)
+        self.file, self.retry = deferred, os.path.join(self.inner.spool(world), "incoming", os.path.basename(deferred))
+
+    def arrive(self):
+        try:
+            agent = os.open(self.file, os.O_RDONLY)
+        except FileNotFoundError:
+            return
+        try:
+            fcntl.flock(agent, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.rename(self.file, self.retry)
+            self.met += 1
+            self.agent = agent
+        os.close(agent)
+
+    def cell(self, _way, n):
+        self.prepare(self.world)
+        self.agent = None
+        status, said = self.world.run_until(self.argv(self.world) + ["--each"], n, self.arrive)
+        if self.agent is None:
+            return None
+        fine = [path for path, _ in self.found()] == [self.retry] and status == 3 and "moved to another queue" in said
+        return None if fine else "the queue manager came before call %s\n        then there was %s\n        the command said (%s): %s" % (
+            self.world.call_text(n), self.found(), status, " / ".join(said.strip().splitlines()[-3:]))
+
+
 def scenarios():
     takes = [Late(mail.Take, far, agent) for far in (False, True) for agent in ("opening", "delivering", "delivered")]
-    return takes + [Late(mail.Purge, True), Late(mail.Hold, False), Late(mail.Hold, False, "opening")]
+    return takes + [Late(mail.Purge, True), Late(mail.Hold, False), Late(mail.Hold, False, "opening"), Fenced(mail.Take), Fenced(mail.Hold), Fenced(mail.PurgeForGood)]
