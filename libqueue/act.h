@@ -214,6 +214,8 @@ const char *job_mark(const struct lq_job *j);
 /* Claim the message and see that it is the one that was selected, and still selected; else w says why not. */
 void claim_message(struct lq_job *j, struct site *s, struct work *w);
 void claim_end(struct work *w);
+/* Whether the claimed file has this name now. */
+bool piece_is_at(const struct piece *p, int dir, const char *name);
 /* Whether the server works on it although it is claimed (in_use in backend.h). dir, name: where its key is now. */
 bool work_in_use(const struct site *s, const struct work *w, int dir, const char *name);
 

@@ -168,6 +168,13 @@ void claim_message(struct lq_job *j, struct site *s, struct work *w)
         claim_end(w);
 }
 
+bool piece_is_at(const struct piece *p, int dir, const char *name)
+{
+    struct stat st;
+
+    return file_stat(dir, name, &st) == FILE_OK && st.st_ino == p->st.st_ino && st.st_dev == p->st.st_dev;
+}
+
 bool work_in_use(const struct site *s, const struct work *w, int dir, const char *name)
 {
     return s->actor->in_use && s->actor->in_use(&w->c.parts[0], dir, name);

@@ -47,11 +47,16 @@ static void remove_rest(struct site *s, struct work *w)
     w->live = false;
 }
 
-/* Logs first; when one cannot go the message stays. */
+/* Logs first; when one cannot go the message stays. One that its server has just moved stays, too, and needs its logs: who was refused is told from them. */
 static void remove_one_file(struct lq_job *j, struct site *s, struct work *w, size_t at)
 {
     const struct piece *key = &w->c.parts[0];
-    int error = work_in_use(s, w, s->sp.dirs[key->dir].fd, key->name) ? EBUSY : 0;
+    int dir = s->sp.dirs[key->dir].fd, error = 0;
+
+    if (work_in_use(s, w, dir, key->name))
+        error = EBUSY;
+    else if (w->c.n > 1 && !piece_is_at(key, dir, key->name))
+        error = ENOENT;
 
     for (size_t i = 1; i < w->c.n && error == 0; i++) {
         error = remove_piece(s, &w->c.parts[i]);

@@ -206,18 +206,11 @@ static void first_step(struct take *t)
 /* --- second step: the key --- */
 
 /* What the rename moved must be what was claimed: names are the server's, and whoever has its rights can change them at any time. */
-static bool is_piece(int fd, const char *name, const struct piece *p)
-{
-    struct stat st;
-
-    return file_stat(fd, name, &st) == FILE_OK && st.st_ino == p->st.st_ino && st.st_dev == p->st.st_dev;
-}
-
 static int move_checked(int from, const char *name, int to, const char *as, const struct piece *p)
 {
     int error = file_move(from, name, to, as);
 
-    if (error == 0 && !is_piece(to, as, p)) {
+    if (error == 0 && !piece_is_at(p, to, as)) {
         file_move(to, as, from, name);
         error = ESTALE;
     }
