@@ -73,7 +73,7 @@ printf 'Content-Type: text/plain; charset=utf-7\n\n+AOk-\n' >utf7
 printf 'Content-Type: text/plain; charset=shift_jis\nContent-Transfer-Encoding: 8bit\n\n\223\372\226\n\201' >shiftjis
 printf 'Content-Type: text; charset=\nContent-Transfer-Encoding: binary\n\na\r\n' >notype
 printf 'Content-Type: multipart/mixed\n\n--\n\nno boundary\n' >noboundary
-printf 'Content-Type: multipart/mixed; boundary=b\n\n--b\n \nContent-Type: text/plain; name*=iso-8859-1'"''"'caf%%E9\n\tx\n\n--b \t\nX: y' >cut
+printf 'Content-Type: multipart/mixed; boundary=b\n\n--b\n \nContent-Type: text/plain; name*=iso-8859-1'"''"'caf%%E9\n\tx\n\n--b \t\nX: y' >cut-parts
 # Deeper, and more parts, than are looked at.
 { for i in {1..40}; do printf 'Content-Type: multipart/mixed; boundary=%d\n\n--%d\n' "$i" "$i"; done; printf '\ndeep\n'; } >deep
 { printf 'Content-Type: multipart/mixed; boundary=b\n\n'; for _ in {1..1100}; do printf -- '--b\n\nx\n'; done; } >many
