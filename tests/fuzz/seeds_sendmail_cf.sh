@@ -8,3 +8,7 @@ printf 'O QueueDirectory = /m/* \nQmqueue, P=/n\nQ\nQ,\nQa,P\nO\nO Queue\n' >odd
 { printf 'O QueueDirectory=/var/spool/mqueue/q*\n'; printf 'Qg%d, P=/var/spool/mqueue/g%d\n' {1..60}; } >many
 # As long as the fuzzer wants what it also reads from a file.
 printf 'O QueueDirectory=/var/spool/mqueue/q*\n%9s\n' '' >file
+# How long a message may wait, in every unit, and what is none.
+printf 'O Timeout.queuereturn=5d\nO Timeout.queuereturn.normal = 1w2h30m10s\n' >waits
+printf 'O Timeout.queuereturn=infinite\nO timeout.QUEUERETURN=3\nO Timeout.queuereturn=now\n' >forever
+printf 'O Timeout.queuereturn=99999999999999999999w\nO Timeout.queuereturn=9w9w9x9\n' >"long"
