@@ -120,9 +120,9 @@ void matrix_show(const struct matrix *m, const struct groups *how)
     uint32_t *list = sorted(m, how, &n);
 
     for (size_t i = 0; i < m->buckets; i++)
-        columns[i + 1] = (struct table_column){ .title = m->name[i], .right = true, .least = 5 };
+        columns[i + 1] = (struct table_column){ .title = m->name[i], .right = true, .least = 5, .extra = true };
     if (unknown)
-        columns[m->buckets + 1] = (struct table_column){ .title = "?", .right = true, .least = 5 };
+        columns[m->buckets + 1] = (struct table_column){ .title = "?", .right = true, .least = 5, .extra = true };
     columns[last] = (struct table_column){ .title = m->tally.keys[0].name, .flexible = true };
     cells(m, &row, m->messages, NULL, unknown);
     text_put(&row, "TOTAL");

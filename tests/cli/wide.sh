@@ -58,6 +58,7 @@ check 10000 1aaaaa-,@ mqgrep "$now" --spool q --fields subject,id,state
 for columns in 37 60; do
     terminal "$columns" mqgrep "$now" --spool q --fields subject,id,sender --header
     terminal "$columns" mqstat "$now" --spool q -k subject,state
+    terminal "$columns" mqstat "$now" --spool q --matrix state
 done
 # Elsewhere nothing is cut, and a cell stays one word.
 run mqgrep "$now" --spool q --fields subject,id
