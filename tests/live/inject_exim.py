@@ -508,7 +508,8 @@ class Exim(scene.Scene):
     def damage(self):
         """What a crash leaves: an envelope without its end, and one without its body."""
         source = self.find("frozen")["queue_id"]
-        for tag, letter, cut in (("cut-short", "y", 25), ("no-body", "z", 0)):
+        others = [c for c in "xyz" if c != source[5]]
+        for tag, letter, cut in (("cut-short", others[0], 25), ("no-body", others[1], 0)):
             queue_id = source[:5] + letter + source[6:]
             for kind in "HD":
                 if kind == "D" and not cut:
