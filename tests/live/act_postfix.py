@@ -19,7 +19,7 @@ class Postfix(acting.Acting, inject_postfix.Postfix):
     ACCEPTED = r"queued as (\w+)"
     # Locked, or gone, when the queue manager came to it. Whether anything was lost or doubled thereby the balance tells.
     LOCKS = (r"skipped, still being delivered",
-             r"warning: qmgr_active_\w+: [\w ]+: No such file or directory$")
+             r"warning: qmgr_active_\w+: [\w :]+: No such file or directory$")
     # Whoever says --active accepts that a delivery about to begin finds nothing.
     QUIET = (r"postsuper\[", r"removed$", r"postfix-script\[",
              r"warning: open active \w+: No such file or directory",
