@@ -47,7 +47,7 @@ check() {
     LC_ALL=C.UTF-8 /usr/bin/python3 look.py "$columns" ${words//,/ }
 }
 now=--now=1795300000
-for columns in 20 25 {30..60} 79 80 81 99 100 132 200; do
+for columns in 20 25 {30..60..3} 79 80 132; do
     check "$columns" 1aaaaa- mqgrep "$now" --spool q --fields subject,id,sender --header
     check "$columns" 1aaaaa- mqgrep "$now" --spool q --fields sender,subject,id
     check "$columns" 1aaaaa- mqgrep "$now" --spool q
