@@ -17,11 +17,11 @@ BUSY = "minimal_backoff_time=1s", "maximal_backoff_time=2s", "queue_run_delay=1s
 
 class Postfix(acting.Acting, inject_postfix.Postfix):
     ACCEPTED = r"queued as (\w+)"
-    # Locked, or gone, when the queue manager came to it. Whether anything was lost or doubled thereby the balance tells.
+    # Locked when the queue manager came to it, or taken between its listing and its rename.
     LOCKS = (r"skipped, still being delivered",
-             r"warning: qmgr_active_\w+: [\w :]+: No such file or directory$")
+             r"warning: qmgr_active_feed: \w+: rename from \w+ to active: No such file or directory$")
     # Whoever says --active accepts that a delivery about to begin finds nothing.
-    QUIET = (r"postsuper\[", r"removed$", r"postfix-script\[",
+    QUIET = (r"postsuper\[", r"removed$", r"postfix-script\[\d+\]: (starting|stopping|refreshing|waiting for) the Postfix mail system",
              r"warning: open active \w+: No such file or directory",
              # What a queue manager with room for five (configure) may say of any mail that it has.
              r"warning: this may slow down other mail deliveries$", r"warning: you may need to increase the main\.cf qmgr_message_active_limit",
@@ -65,12 +65,6 @@ class Postfix(acting.Acting, inject_postfix.Postfix):
                                      lambda: self.sink.attempts[self.canary] > before, 2)
         except inside.LabError:
             return False
-
-    def settle_accounts(self):
-        """What was in the queue manager's memory when it was taken goes back to a new one only."""
-        self.pause()
-        self.go_on()
-        super().settle_accounts()
 
     def log_lines(self):
         lines = []
