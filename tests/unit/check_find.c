@@ -1,42 +1,23 @@
 /* Finding spools: programs of our own that answer, lie, fail, hang or talk too much; configuration files; usual places. */
-#include <check.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "find.h"
+#include "tree.h"
 
-static char root[64], program[128], other[128], cf[128];
+static char program[128], other[128], cf[128];
 
-static void make_root(void)
+static void make_places(void)
 {
-    strcpy(root, "/tmp/check-find-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(root));
+    make_root();
     snprintf(program, sizeof(program), "%s/program", root);
     snprintf(other, sizeof(other), "%s/other", root);
     snprintf(cf, sizeof(cf), "%s/sendmail.cf", root);
-    for (const char *const *d = (const char *const[]){ "a", "b", "c", NULL }; *d; d++) {
-        char path[128];
-
-        snprintf(path, sizeof(path), "%s/%s", root, *d);
-        ck_assert_int_eq(mkdir(path, 0700), 0);
-    }
-}
-
-static void remove_root(void)
-{
-    char command[200];
-
-    snprintf(command, sizeof(command), "rm -rf '%s'", root);
-    ck_assert_int_eq(system(command), 0);
+    for (const char *const *d = (const char *const[]){ "a", "b", "c", NULL }; *d; d++)
+        ck_assert_int_eq(mkdir(at(*d), 0700), 0);
 }
 
 /* Write a text in which % stands for the root. */
-static void put(const char *path, const char *text, int mode)
+static void put_text(const char *path, const char *text, int mode)
 {
     FILE *f = fopen(path, "w");
 
@@ -104,7 +85,7 @@ static void put_program(const char *script)
     char text[2000];
 
     snprintf(text, sizeof(text), "#!/bin/sh\n%s\n", script);
-    put(program, text, 0755);
+    put_text(program, text, 0755);
 }
 
 START_TEST(postconf)
@@ -162,7 +143,7 @@ START_TEST(sendmail)
 {
     const struct find_places places = { .sendmail_cf = cfs };
 
-    put(cf, cf_rows[_i].text, 0600);
+    put_text(cf, cf_rows[_i].text, 0600);
     ck_assert_str_eq(found(NULL, &places), cf_rows[_i].expected);
 }
 END_TEST
@@ -172,7 +153,7 @@ START_TEST(nothing_installed)
     const struct find_places places = { .postconf = programs, .exim = programs, .sendmail_cf = cfs, .timeout_ms = 1000 };
 
     ck_assert_str_eq(found(NULL, &places), "");
-    put(program, "not a program", 0600);
+    put_text(program, "not a program", 0600);
     ck_assert_str_eq(found(NULL, &places), "");
 }
 END_TEST
@@ -182,7 +163,7 @@ START_TEST(all_three)
     const struct find_places places = { .postconf = programs, .exim = programs, .sendmail_cf = cfs, .timeout_ms = 30000 };
 
     put_program("case \"$*\" in *spool*) echo %/a;; *) printf '%/b\\n\\n';; esac");
-    put(cf, "O QueueDirectory=%/c/*\n", 0600);
+    put_text(cf, "O QueueDirectory=%/c/*\n", 0600);
     ck_assert_str_eq(found(NULL, &places), "exim:/a exim -bP\npostfix:/b postconf\nsendmail:/c /sendmail.cf\n");
 }
 END_TEST
@@ -262,7 +243,7 @@ int main(void)
     int failed;
 
     tcase_set_timeout(tc, 120);
-    tcase_add_checked_fixture(tc, make_root, remove_root);
+    tcase_add_checked_fixture(tc, make_places, remove_root);
     tcase_add_loop_test(tc, postconf, 0, COUNT(postconf_rows));
     tcase_add_loop_test(tc, exim, 0, COUNT(exim_rows));
     tcase_add_test(tc, child_status_taken_by_the_host);

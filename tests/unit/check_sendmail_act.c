@@ -1,55 +1,14 @@
 /* Sendmail: what can be claimed, what hold and release make of control files, where messages may come back. */
-#include <check.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/file.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "engine.h"
 #include "sendmail.h"
 #include "sendmail_places.h"
+#include "tree.h"
 
 /* --- a queue in a few words --- */
-
-static char root[64];
-
-static void make_root(void)
-{
-    strcpy(root, "/tmp/check-smact-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(root));
-}
-
-static void remove_root(void)
-{
-    char command[200];
-
-    snprintf(command, sizeof(command), "chmod -R u+rwX '%s'; rm -rf '%s'", root, root);
-    ck_assert_int_eq(system(command), 0);
-}
-
-static const char *at(const char *path)
-{
-    static char full[4][600];
-    static unsigned turn;
-    char *out = full[turn++ % 4];
-
-    snprintf(out, sizeof(full[0]), "%s/%s", root, path);
-    return out;
-}
-
-static void put(const char *path, const char *text)
-{
-    FILE *f = fopen(at(path), "w");
-
-    ck_assert_msg(f != NULL, "%s: %s", path, strerror(errno));
-    fputs(text, f);
-    fclose(f);
-}
 
 #define HEAD "V8\nT1773066336\nK0\nN0\n"
 #define TAIL "S<a@b>\nRP:<x@y>\nH??Subject: s\n\tfolded\n.\n"

@@ -130,4 +130,34 @@ static inline struct buf script_make(const char *text)
     return s.out;
 }
 
+/* --- whole files: samples A, B and D and the maildrop file of tests/spool/postfix --- */
+
+#define TIME "T 1136214245 54321\n"
+#define SAMPLE_A_ENVELOPE                                                                                              \
+    "C6\n" TIME "A create_time=1136214245\nA rewrite_context=remote\nA sasl_method=PLAIN\nA sasl_username=kim\n"       \
+    "S kim@example.com\nA log_client_address=IPv6:2001:db8::7\nA client_address=2001:db8::7\nA client_port=40777\n"    \
+    "A dsn_orig_rcpt=rfc822;Lee@example.net\nO Lee@example.net\n@lee\nR lee@example.net\nO mo@example.net\n"           \
+    "D mo@example.net\n"
+#define SAMPLE_A                                                                                                       \
+    SAMPLE_A_ENVELOPE "M\nN From: Kim <kim@example.com>\nN Subject: a\nN\nN nul \\x00 8bit \\xe9\n"                    \
+    "L xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n" \
+    "N end\nX\nA encoding=8bit\nE\n"
+#define SAMPLE_B                                                                                                       \
+    "C6\n" TIME "A create_time=1136214245\np @sender\n=0A\n@client\nA client_address=192.0.2.7\nO b@example.net\n"     \
+    "R b@example.net\nO c@example.net\n/ c@example.net\np @rcpt\n@content\nM\nN Received: by mx.example.com\n"         \
+    "p @subject\n=al text\n@a\nN A: b\nw         0\np @header\n@body\nN\nN body\np               0\nX\n"               \
+    "p               0\nE\n@sender\nS bounces@example.com\np @client\n@subject\nN Subject: changed\np @a\n"            \
+    "@header\nN X-Added: 1\nw   0\np @body\n@rcpt\nO d@example.net\nR d@example.net\np @content\n"
+#define SAMPLE_D                                                                                                       \
+    "C4 1\nT 1117548000\nA rewrite_context=remote\nS news@example.com\nA client_name=host.example.com\n"               \
+    "A client_address=192.0.2.44\nA message_origin=host.example.com[192.0.2.44]\nA helo_name=host.example.com\n"       \
+    "A protocol_name=ESMTP\nO pat@example.net\nR pat@example.net\nM\n"                                                 \
+    "N Received: from host.example.com (host.example.com [192.0.2.44])\nN Subject: old\nN\nN text\nX\nE\n"
+#define MAILDROP                                                                                                       \
+    TIME "A rewrite_context=local\nF Kim Example\nS kim\nA encoding=8bit\nM\nN Subject: t\nN To: lee@example.net\nN\n" \
+    "L no newline\nX\nR lee@example.net\nE\n"
+
+/* Around records of interest. */
+#define ENVELOPE(records) "C6\n" TIME records "S a@b.example\nR c@d.example\nM\nN Subject: s\nN\nX\nE\n"
+
 #endif
