@@ -1,5 +1,5 @@
 /*
- * Exim's spool files as bytes: what exim.c (places, files, locks) asks of exim_*.c (their meaning).
+ * Exim's spool: where its messages are (exim_places.c), and its files as bytes, what exim.c (messages) asks of the others (their meaning).
  */
 #ifndef EXIM_H
 #define EXIM_H
@@ -8,7 +8,7 @@
 #include "record.h"
 #include "source.h"
 
-/* --- exim.c: names and places --- */
+/* --- exim_places.c: names and places --- */
 
 enum exim_part { PART_HEADER, PART_DATA, PART_JOURNAL, PART_LOG };
 
@@ -17,9 +17,6 @@ enum {
     EXIM_SUFFIX = 2,
     EXIM_ABANDONED = 24 * 60 * 60           /* a -D of this age without its -H is not being received any more */
 };
-
-/* What follows the id in a file name. */
-extern const char exim_suffix[][EXIM_SUFFIX + 1];
 
 bool exim_is_id(const char *s, size_t n);
 /* When reception began, in seconds: the first part of an id (base 62: ids of a case-insensitive file system mislead). */
@@ -35,8 +32,29 @@ struct exim_spool {
     } settings;                 /* as exim -bP told them, of a live spool */
 };
 
+/* Bits of a directory's tag: it holds message logs; it is Finput or Fmsglog. */
+enum { EXIM_TAG_LOG = 1, EXIM_TAG_FROZEN = 2 };
+
+/* Which part an entry is, and the number of the queue that a directory belongs to. */
+enum exim_part exim_part_of(const struct entry *e);
+unsigned exim_queue_of(const struct spool *sp, size_t dir);
+
+/* Of the back end. */
+unsigned exim_detect(int rootfd);
+int exim_open(struct spool *sp, struct lq_error *err);
+void exim_close(struct spool *sp);
+int exim_list(struct spool *sp, unsigned sections, struct lq_error *err);
+void exim_list_logs(struct spool *sp, const struct entry *e);
+size_t exim_group(struct spool *sp, struct entry *e, size_t n, uint32_t *counts);
+bool exim_scans(const char *below);
+
 /* sp's own with its bases known, whether they exist or not; NULL without memory. */
 const struct exim_spool *exim_bases(struct spool *sp);
+
+/* --- exim.c --- */
+
+/* What follows the id in a file name. */
+extern const char exim_suffix[][EXIM_SUFFIX + 1];
 
 /* --- exim_parse.c --- */
 
