@@ -608,7 +608,7 @@ void acting_run(struct acting *a)
 /* "1,203 of 1,210 messages taken" and what else there is to know, in one line. */
 static void last_line(struct acting *a)
 {
-    uint64_t all = a->done + a->skipped + a->failed;
+    uint64_t all = a->done + a->skipped + a->failed + a->already;
     struct text t = { 0 };
 
     if (acting_interrupted())
@@ -626,6 +626,14 @@ static void last_line(struct acting *a)
         text_put(&t, ", ");
         text_count(&t, a->failed);
         text_put(&t, " failed");
+    }
+    if (a->already > 0) {
+        text_put(&t, "; ");
+        text_count(&t, a->already);
+        if (a->verb == LQ_HOLD)
+            text_put(&t, a->already == 1 ? " was held already" : " were held already");
+        else
+            text_put(&t, a->already == 1 ? " was not held" : " were not held");
     }
     if (acting_interrupted())
         text_put(&t, "; the others are as they were, and the same command goes on");
@@ -747,7 +755,7 @@ static void none_selected(const struct acting *a)
 
 int acting_end(struct acting *a)
 {
-    bool acted = a->any && a->done + a->skipped + a->failed > 0, interrupted = acting_interrupted() && !a->complete;
+    bool acted = a->any && a->done + a->skipped + a->failed + a->already > 0, interrupted = acting_interrupted() && !a->complete;
     int status;
 
     if (acted)

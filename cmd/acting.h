@@ -53,6 +53,7 @@ struct acting {
     struct lq_set *set;
     uint64_t matched;           /* also those beyond --max-count */
     uint64_t done, skipped, failed;
+    uint64_t already;           /* held, or not held, before; neither skipped nor failed */
     uint64_t stayed;            /* in Postfix's active queue */
     uint64_t later;             /* arrived since, and match */
     struct text names;          /* of the jobs, for the last line, with blanks between */

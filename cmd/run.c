@@ -28,6 +28,7 @@ static void json_line(struct text *t, const struct acting *a, const struct lq_ou
     json_member(t, "state", o->state);
     json_member(t, "new_id", o->new_id);
     json_member(t, "text", o->text);
+    text_put(t, o->already ? ",\"already\":true" : "");
     text_put(t, "}\n");
 }
 
@@ -48,11 +49,17 @@ static void plain_line(struct text *t, const struct acting *a, const struct lq_o
     text_char(t, '\n');
 }
 
+/* What went as it should, or was so before, is only counted. */
+static bool is_told(const struct acting *a, const struct lq_outcome *o)
+{
+    return a->json || a->each || (!o->already && (o->result != LQ_DONE || o->text || o->new_id));
+}
+
 void run_line(const struct acting *a, const struct lq_outcome *o)
 {
     struct text raw = { 0 }, line = { 0 };
 
-    if (!a->json && !a->each && o->result == LQ_DONE && !o->text && !o->new_id)
+    if (!is_told(a, o))
         return;
     if (a->json) {
         json_line(&raw, a, o);
@@ -184,6 +191,9 @@ static void note_held(struct acting *a, const struct lq_outcome *o)
 
 static void note(struct acting *a, const struct lq_outcome *o)
 {
+    a->already += o->already;
+    if (o->already)
+        return;
     a->done += o->result == LQ_DONE;
     a->skipped += o->result == LQ_SKIPPED;
     a->failed += o->result == LQ_FAILED;
@@ -214,7 +224,7 @@ static void work(struct acting *a, struct lq_job *job)
     while ((rc = next(job, &o, &err)) == LQ_OK) {
         pace.n++;
         note(a, o);
-        if (a->json || a->each || o->result != LQ_DONE || o->text || o->new_id)
+        if (is_told(a, o))
             wipe(&pace);
         run_line(a, o);
         show_pace(&pace, a);

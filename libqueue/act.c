@@ -600,7 +600,8 @@ static void count(struct lq_job *j, struct site *s, const struct work *w)
 {
     size_t *const counts[] = { [LQ_DONE] = &j->done, [LQ_SKIPPED] = &j->skipped, [LQ_FAILED] = &j->failed };
 
-    (*counts[w->result])++;
+    if (!w->already)
+        (*counts[w->result])++;
     if (j->opts.dry)
         return;
     j->uses[s->use].done += w->result == LQ_DONE;
@@ -708,6 +709,7 @@ static const struct lq_outcome *answer(struct lq_job *j, const struct work *w)
     j->outcome = (struct lq_outcome){
         .index = w->index, .result = w->result, .id = w->item->id, .spool = q->root, .mta = q->backend->name,
         .state = state_names[w->item->state], .text = w->text[0] ? w->text : NULL, .new_id = w->new_id[0] ? w->new_id : NULL,
+        .already = w->already,
     };
     return &j->outcome;
 }

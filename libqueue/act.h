@@ -153,6 +153,7 @@ struct work {                   /* a message of the batch */
     struct claim c;
     bool claimed;
     bool unlike;                /* not as it was sealed */
+    bool already;               /* nothing was left to do */
     bool live;                  /* still to be acted on; else result and text say why not */
     enum lq_result result;
     char text[400];

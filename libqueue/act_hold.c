@@ -65,6 +65,8 @@ static bool decide(struct hold *h, struct work *w)
         case HOLD_DO:
             break;
         case HOLD_ALREADY:
+            w->already = true;
+            /* fall through */
         case HOLD_REFUSED:
             work_skip(w, "%s", w->held->why);
             break;

@@ -440,6 +440,7 @@ struct lq_outcome {
     const char *state;                  /* when it was selected */
     const char *text;                   /* why it was skipped or failed, or what to know of it (NULL: nothing) */
     const char *new_id;                 /* LQ_RESTORE: where it differs; else NULL */
+    bool already;                       /* skipped, because nothing is left to do: LQ_HOLD of what is held, LQ_RELEASE of what is not */
 };
 
 /**

@@ -25,7 +25,12 @@ for mta in $MTAS; do
     awk '{ print $NF }' before | sort | diff - after | grep -c '^[<>]'
     echo '--- held already, and not held'
     quiet mqquarantine release --spool "$mta" --vault v $FLOOD --yes -m 1
-    cat .out | sed -n '/^release .*: /s/ [^ ]*: /: /p'
+    quiet mqquarantine release --spool "$mta" --vault v $FLOOD --yes -m 1 --each
+    sed -n '/^release .*: /s/ [^ ]*: /: /p' .out
+    quiet mqquarantine hold --spool "$mta" --vault v $FLOOD -m 20 --yes >dry
+    grep -c '^hold .*: skipped' .out
+    quiet mqquarantine hold --spool "$mta" --vault v $FLOOD -m 20 --yes
+    "$MQQUARANTINE" hold --spool "$mta" --vault v $FLOOD -m 21 -n -j 2>/dev/null | grep -c '"text":".* already","already":true}$'
     rm -rf v
 done
 
