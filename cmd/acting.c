@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "block.h"
+#include "cases.h"
 #include "report.h"
 #include "run.h"
 
@@ -736,6 +737,9 @@ static void say_cases(struct acting *a)
         say_held(a, vault, &where);
     if (a->verb == LQ_PURGE)
         report(REPORT_NOTE, "to undo: mqpurge --undo %.*s%s%.*s", (int)a->names.n, a->names.p, vault, (int)where.n, where.p);
+    /* root takes no other user's vault for one of its own. */
+    if (a->where.n > 0 && geteuid() != 0)
+        cases_whose(a->where.p, geteuid());
     text_done(&where);
 }
 
@@ -781,6 +785,7 @@ int acting_end(struct acting *a)
     select_end(&a->sel);
     text_done(&a->command);
     text_done(&a->names);
+    text_done(&a->where);
     text_done(&a->held_spools);
     text_done(&a->held_ids);
     return status;

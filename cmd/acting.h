@@ -57,6 +57,7 @@ struct acting {
     uint64_t stayed;            /* in Postfix's active queue */
     uint64_t later;             /* arrived since, and match */
     struct text names;          /* of the jobs, for the last line, with blanks between */
+    struct text where;          /* the vault that has the case of the first */
     struct text held_spools;    /* LQ_RESTORE: of what came back held, as options */
     struct text held_ids;       /* its ids, as words */
     uint64_t held;

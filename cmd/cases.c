@@ -1,8 +1,11 @@
 /* Vaults and cases. */
 #include "cases.h"
 
+#include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "report.h"
@@ -17,6 +20,19 @@ static bool known(const struct cases *c, const char *dir)
     return false;
 }
 
+/* Several queues may share one place. */
+static void note_absent(struct cases *c, const char *dir)
+{
+    struct text t = { 0 };
+
+    text_put(&t, ", ");
+    text_put(&t, dir);
+    text_put(&t, " (not there yet)");
+    if (c->absent.n < t.n || !memmem(c->absent.p, c->absent.n, t.p, t.n))
+        text_add(&c->absent, t.p, t.n);
+    text_done(&t);
+}
+
 static bool add_vault(struct cases *c, const char *dir, bool must)
 {
     struct lq_vault *vault, **vaults;
@@ -26,8 +42,10 @@ static bool add_vault(struct cases *c, const char *dir, bool must)
     if (known(c, dir))
         return true;
     rc = lq_vault_open(&vault, dir, &err);
-    if (rc == LQ_ENOENT && !must)
+    if (rc == LQ_ENOENT && !must) {
+        note_absent(c, dir);
         return true;
+    }
     if (rc < 0) {
         report(REPORT_FAILED, "%s", err.text);
         return false;
@@ -130,6 +148,7 @@ void cases_end(struct cases *c)
     for (size_t i = 0; i < c->vault_count; i++)
         lq_vault_close(c->vaults[i]);
     free(c->vaults);
+    text_done(&c->absent);
     *c = (struct cases){ 0 };
 }
 
@@ -238,7 +257,21 @@ static size_t list_vault(struct lq_vault *vault, struct table *table, bool as_js
     return n;
 }
 
-size_t cases_list(struct cases *c, bool as_json)
+static void say_none(const struct cases *c)
+{
+    struct text t = { 0 };
+
+    for (size_t i = 0; i < c->vault_count; i++) {
+        text_put(&t, ", ");
+        text_put(&t, lq_vault_dir(c->vaults[i]));
+    }
+    text_add(&t, c->absent.p, c->absent.n);
+    if (t.n > 0)
+        report(REPORT_NOTE, "there is no case in %.*s", (int)t.n - 2, t.p + 2);
+    text_done(&t);
+}
+
+void cases_list(struct cases *c, bool as_json)
 {
     struct table table = { .columns = columns, .n = sizeof(columns) / sizeof(columns[0]),
                            .screen = screen_look(COLOR_NEVER), .header = true };
@@ -248,7 +281,55 @@ size_t cases_list(struct cases *c, bool as_json)
         n += list_vault(c->vaults[i], &table, as_json);
     if (!as_json && n > 0)
         table_end(&table);
-    return n;
+    if (n == 0)
+        say_none(c);
+}
+
+void cases_whose(const char *dir, uid_t uid)
+{
+    const struct passwd *pw = getpwuid(uid);
+    struct text t = { 0 };
+
+    text_put(&t, dir);
+    text_format(&t, " is a vault of user %s, who alone lists and restores its cases", pw ? pw->pw_name : "that is unknown here");
+    if (pw) {
+        text_put(&t, ": runuser -u ");
+        text_shell(&t, pw->pw_name, strlen(pw->pw_name));
+        text_put(&t, " -- mqquarantine list --vault ");
+        text_shell(&t, dir, strlen(dir));
+    }
+    report(REPORT_NOTE, "%.*s", (int)t.n, t.p);
+    text_done(&t);
+}
+
+/* A vault that is not the one of this user: who acted as the mail server's own user has his inside the spool. */
+static void note_other(const struct cases *c, const char *dir)
+{
+    struct stat st, jobs;
+    char below[4096];
+
+    if (known(c, dir) || (size_t)snprintf(below, sizeof(below), "%s/jobs", dir) >= sizeof(below) || lstat(dir, &st) < 0 || !S_ISDIR(st.st_mode))
+        return;
+    /* What is in another's, only root sees. */
+    if ((geteuid() == 0 || st.st_uid == geteuid()) && lstat(below, &jobs) < 0)
+        return;
+    if (st.st_uid == geteuid())
+        report(REPORT_NOTE, "there is another vault, %s: --vault names it", dir);
+    else
+        cases_whose(dir, st.st_uid);
+}
+
+void cases_other_vaults(const struct cases *c, const struct selection *sel)
+{
+    for (size_t i = 0; i < sel->queue_count; i++) {
+        const char *root = lq_queue_dir(sel->queues[i].queue), *slash = strrchr(root, '/');
+        char dir[4096];
+
+        if ((size_t)snprintf(dir, sizeof(dir), "%s/mqtools", root) < sizeof(dir))
+            note_other(c, dir);
+        if (slash && (size_t)snprintf(dir, sizeof(dir), "%.*s/mqtools", (int)(slash - root), root) < sizeof(dir))
+            note_other(c, dir);
+    }
 }
 
 static void line(struct text *t, const char *name, const char *value)

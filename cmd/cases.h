@@ -4,6 +4,8 @@
 #ifndef CASES_H
 #define CASES_H
 
+#include <sys/types.h>
+
 #include "libqueue.h"
 #include "print.h"
 #include "select.h"
@@ -13,6 +15,7 @@ struct cases {
     size_t vault_count;
     struct lq_case **list;
     size_t n;
+    struct text absent;         /* where vaults would be that are not there yet, for people */
 };
 
 /* Finish the selection and open the vault that is named, else those of the selection's queues, which are opened for that. One that does not exist yet is none. False after a report. */
@@ -23,8 +26,12 @@ bool cases_open(struct cases *c, const char *name);
 void cases_close(struct cases *c);
 void cases_end(struct cases *c);
 
-/* A table, or one JSON object a line, of all cases in the vaults, oldest first. Answers how many. */
-size_t cases_list(struct cases *c, bool json);
+/* A table, or one JSON object a line, of all cases in the vaults, oldest first; where there is none it is said where was looked. */
+void cases_list(struct cases *c, bool json);
+/* Say where the usual places of these queues have vaults that were not looked at: of other users, or from before. */
+void cases_other_vaults(const struct cases *c, const struct selection *sel);
+/* Say that this vault is that user's, and how root gets at it. */
+void cases_whose(const char *dir, uid_t uid);
 /* Everything that is known of an open case. */
 void cases_show(const struct lq_case *c, bool json);
 

@@ -24,7 +24,6 @@ struct quarantine {
     struct loglines log;
     struct cases cases;
     bool partly;                /* a pack is there, but not all that it should hold */
-    bool nothing;               /* there was nothing to do */
 };
 
 enum { UNDO_DAYS = 7 };
@@ -138,7 +137,11 @@ static void restore(struct quarantine *q)
 
 static void list(struct quarantine *q)
 {
-    q->nothing = cases_vaults(&q->cases, q->a.vault, &q->a.sel) && cases_list(&q->cases, q->a.json) == 0;
+    if (!cases_vaults(&q->cases, q->a.vault, &q->a.sel))
+        return;
+    cases_list(&q->cases, q->a.json);
+    if (!q->a.vault)
+        cases_other_vaults(&q->cases, &q->a.sel);
 }
 
 static void print(void *ctx, const char *sentence)
@@ -562,5 +565,5 @@ int main(int argc, char **argv)
     free(q.words);
     if (q.partly && status == EXIT_TROUBLE)
         return EXIT_PARTLY;
-    return status == EXIT_DONE && q.nothing ? EXIT_NONE : status;
+    return status;
 }

@@ -244,6 +244,12 @@ static void keep_name(struct acting *a, const struct lq_job *job, uint64_t done)
         return;
     text_put(&a->names, a->names.n ? " " : "");
     text_put(&a->names, name);
+    if (!a->where.n && lq_job_case(job, 0)) {
+        const char *path = lq_job_case(job, 0), *slash = strrchr(path, '/');
+
+        text_add(&a->where, path, slash ? (size_t)(slash - path) : strlen(path));
+        text_char(&a->where, '\0');
+    }
 }
 
 /* Held mail is no safe store. */

@@ -6,6 +6,12 @@ flooded exim q
 run mqquarantine list --vault v
 mkdir v; chmod 700 v
 run mqquarantine list --vault v
+where() { sed "s|$ELSEWHERE|ELSEWHERE|g"; }
+cp -a q "$ELSEWHERE"
+run mqquarantine list --spool "$ELSEWHERE/q" | where
+mkdir -p "$ELSEWHERE/mqtools/jobs"; chmod -R 700 "$ELSEWHERE/mqtools"
+run mqquarantine list --spool "$ELSEWHERE/q" | where
+run mqquarantine list -j --vault "$ELSEWHERE/mqtools" | where
 quiet mqquarantine take --spool q --vault v -u user7 -m 4 --why $'flood \e[31m ticket 7' --yes
 quiet mqpurge --spool q --vault v -r @letters.example -m 3 --why cleanup --yes
 case=$("$MQQUARANTINE" list --vault v | awk '$2 == "moved" { print $1 }')

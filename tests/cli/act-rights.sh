@@ -32,3 +32,16 @@ for mta in $MTAS; do
     fi
     [ ! -e "$dir/v" ] || echo 'there is a vault now'
 done
+
+echo '--- the owner of a queue has a vault of their own: the end says whose it is, and so does the list of root'
+mkdir own
+[ "$(id -u)" != 0 ] || chown 65534:65534 own
+asuser "$MKSPOOL" flood exim own/q -n 12 --now "$NOW"
+theirs() { sed -E -e "s|$PWD|.|g" -e 's/of user [^ ,]+/of user NAME/; s/runuser -u [^ ]+/runuser -u NAME/; s/JOB.*/JOB .../' -e 's|own/q/mqtools|own/mqtools|g'; }
+as mqquarantine take --spool own/q $FLOOD --why test --yes | theirs
+asuser "$MQQUARANTINE" list --spool own/q 2>/dev/null | awk '{ print $2 }'
+if [ "$(id -u)" = 0 ]; then
+    "$MQQUARANTINE" list --spool own/q 2>&1 | grep 'vault of user'
+else
+    echo "mqquarantine: $PWD/own/mqtools is a vault of user NAME, who alone lists and restores its cases: runuser -u NAME -- mqquarantine list --vault $PWD/own/mqtools"
+fi | theirs
