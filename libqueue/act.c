@@ -197,18 +197,24 @@ static struct lq_queue *site_queue(const struct site *s)
 
 /* --- beginning: vaults --- */
 
+/* Of the case, the one that was named, or the usual one. The caller's: free(). */
+static int vault_path(const struct lq_job *j, const struct site *s, char **out, struct lq_error *err)
+{
+    const char *path = s->q->in_case && s->q->in_case->vault ? s->q->in_case->vault->path : j->vault;
+
+    if (!path)
+        return lq_vault_default(out, site_queue(s), err);
+    *out = strdup(path);
+    return *out ? LQ_OK : error_memory(err);
+}
+
 /* open: vault_make() or, to look only, vault_try(). */
 static int open_vault(struct lq_job *j, struct site *s, int (*open)(struct lq_vault **out, const char *path, struct lq_error *err),
                       struct lq_vault **out, struct lq_error *err)
 {
     char *path = NULL;
-    int rc;
+    int rc = vault_path(j, s, &path, err);
 
-    if (s->q->in_case && s->q->in_case->vault)
-        return open(out, s->q->in_case->vault->path, err);
-    if (j->vault)
-        return open(out, j->vault, err);
-    rc = lq_vault_default(&path, site_queue(s), err);
     if (rc == LQ_OK)
         rc = open(out, path, err);
     free(path);
@@ -287,32 +293,88 @@ static int refuse_crashed(struct vault_use *use, const char *spool, struct lq_er
 }
 
 /* An undo case must fit before the first message goes: its archive, and on another file system the messages, too. */
-static int check_room(struct lq_job *j, size_t u, struct lq_error *err)
+enum { ROOM_MARGIN = 4 << 20, ROOM_PER_MESSAGE = 4096 };
+
+static uint64_t room_for(const struct site *s, dev_t vault)
 {
-    enum { MARGIN = 4 << 20, PER_MESSAGE = 4096 };
-    struct statvfs fs;
-    uint64_t need = MARGIN, have;
+    struct stat st;
+    bool copied = fstat(s->q->fd, &st) == 0 && st.st_dev != vault;
 
-    if (job_verb(j) != &undo_verb || fstatvfs(j->uses[u].vault->fd, &fs) < 0)
-        return LQ_OK;
-    for (size_t i = 0; i < j->site_count; i++) {
-        const struct site *s = &j->sites[i];
-        struct stat st;
+    return s->in_set->bytes * (copied ? 2 : 1);
+}
 
-        if (s->use != u)
-            continue;
-        need += s->in_set->bytes;
-        if (fstat(s->q->fd, &st) == 0 && st.st_dev != j->uses[u].vault->dev)
-            need += s->in_set->bytes;
-    }
-    need += (uint64_t)j->set->count * PER_MESSAGE;
-    have = (uint64_t)fs.f_bavail * fs.f_frsize;
+static uint64_t room_of(const struct statvfs *fs)
+{
+    return (uint64_t)fs->f_bavail * fs->f_frsize;
+}
+
+static int refuse_full(const struct lq_job *j, const char *vault, uint64_t have, uint64_t need, struct lq_error *err)
+{
+    need += ROOM_MARGIN + (uint64_t)j->set->count * ROOM_PER_MESSAGE;
     if (have >= need)
         return LQ_OK;
     return error_set(err, LQ_EREFUSED,
                      "%s: no room for the undo case: it may need %llu MiB, %llu MiB are free; nothing was deleted. Either take the messages "
                      "(mqquarantine take), or name a vault elsewhere (--vault), or purge without undo (--no-undo)",
-                     j->uses[u].vault->path, (unsigned long long)(need >> 20), (unsigned long long)(have >> 20));
+                     vault, (unsigned long long)(need >> 20), (unsigned long long)(have >> 20));
+}
+
+static int check_room(struct lq_job *j, size_t u, struct lq_error *err)
+{
+    const struct lq_vault *v = j->uses[u].vault;
+    struct statvfs fs;
+    uint64_t need = 0;
+
+    if (job_verb(j) != &undo_verb || fstatvfs(v->fd, &fs) < 0)
+        return LQ_OK;
+    for (size_t i = 0; i < j->site_count; i++)
+        need += j->sites[i].use == u ? room_for(&j->sites[i], v->dev) : 0;
+    return refuse_full(j, v->path, room_of(&fs), need, err);
+}
+
+/* Of a dry run: in the vault that site `at` would use, or where that would be made, once for all that share it. */
+static int look_room(struct lq_job *j, char *const *paths, size_t at, struct lq_error *err)
+{
+    uint64_t need = 0, reserve, have;
+    struct statvfs fs;
+    struct stat st;
+    char *real;
+    int fd, rc = LQ_OK;
+
+    for (size_t i = 0; i < at; i++)
+        if (strcmp(paths[i], paths[at]) == 0)
+            return LQ_OK;
+    fd = vault_place(paths[at], &real, &reserve);
+    if (fd < 0)
+        return LQ_OK;
+    for (size_t i = at; i < j->site_count && fstat(fd, &st) == 0; i++)
+        need += strcmp(paths[i], paths[at]) == 0 ? room_for(&j->sites[i], st.st_dev) : 0;
+    if (fstatvfs(fd, &fs) == 0) {
+        have = room_of(&fs);
+        rc = refuse_full(j, real, have >= reserve ? have - reserve : have, need, err);
+    }
+    free(real);
+    close(fd);
+    return rc;
+}
+
+/* Who could not act is not told of room. */
+static int look_rooms(struct lq_job *j, struct lq_error *err)
+{
+    char **paths = calloc(j->site_count + 1, sizeof(*paths));
+    int rc = paths ? LQ_OK : error_memory(err);
+    bool may = true;
+
+    for (size_t i = 0; i < j->site_count && rc == LQ_OK; i++) {
+        may = may && check_rights(&j->sites[i], NULL) == LQ_OK;
+        rc = vault_path(j, &j->sites[i], &paths[i], err);
+    }
+    for (size_t i = 0; i < j->site_count && rc == LQ_OK && may; i++)
+        rc = look_room(j, paths, i, err);
+    for (size_t i = 0; paths && i < j->site_count; i++)
+        free(paths[i]);
+    free(paths);
+    return may ? rc : LQ_OK;
 }
 
 static int check_guards(struct lq_job *j, struct lq_error *err)
@@ -326,6 +388,8 @@ static int check_guards(struct lq_job *j, struct lq_error *err)
                          : refuse_crashed(&j->uses[j->sites[i].use], site_queue(&j->sites[i])->root, err);
     for (size_t u = 0; u < j->use_count && rc == LQ_OK; u++)
         rc = check_room(j, u, err);
+    if (rc == LQ_OK && j->opts.dry && job_verb(j) == &undo_verb)
+        rc = look_rooms(j, err);
     return rc;
 }
 

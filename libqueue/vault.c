@@ -415,6 +415,26 @@ int vault_try(struct lq_vault **out, const char *path, struct lq_error *err)
     return rc;
 }
 
+int vault_place(const char *path, char **real, uint64_t *reserve)
+{
+    struct stat st;
+    char *parent;
+    int fd = -1;
+
+    *real = real_path(path);
+    parent = *real ? parent_of(*real) : NULL;
+    *reserve = RESERVE;
+    if (parent && file_open_dir(AT_FDCWD, *real, &fd) == FILE_OK) {
+        if (fstatat(fd, "reserve", &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size >= RESERVE)
+            *reserve = 0;
+    } else if (!parent || file_open_dir(AT_FDCWD, parent, &fd) != FILE_OK) {
+        fd = -1;
+        free(*real);
+    }
+    free(parent);
+    return fd;
+}
+
 const char *lq_vault_dir(const struct lq_vault *v)
 {
     return v->path;

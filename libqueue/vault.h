@@ -35,6 +35,11 @@ int vault_look(struct lq_vault **out, const char *path, struct lq_error *err);
  */
 int vault_try(struct lq_vault **out, const char *path, struct lq_error *err);
 /*
+ * For who only asks: the vault's directory or, where it would be made first, the one that is to hold it, opened; -1: neither is there. *real: its
+ * path, the caller's; *reserve: the room that opening it would use up, where there is so much.
+ */
+int vault_place(const char *path, char **real, uint64_t *reserve);
+/*
  * Where a mail server looks for mail, nothing of ours may be: its own cleaning would find it. path: absolute, without links; what: begins the sentence.
  * LQ_OK, LQ_EREFUSED, LQ_ENOMEM.
  */

@@ -37,6 +37,8 @@ for mta in $MTAS; do
     fill
     few mqquarantine take --spool "q-$mta" --vault disk/v $FLOOD -x --why test --yes
     where "q-$mta" disk/v
+    few mqpurge --spool "q-$mta" --vault disk/w -r @bigmail.example -x --why test -n
+    few mqpurge --spool "q-$mta" --vault disk/v -r @bigmail.example -x --why test -n
     few mqpurge --spool "q-$mta" --vault disk/v -r @bigmail.example -x --why test --yes
     where "q-$mta" disk/v
     rm -f disk/filler
@@ -71,6 +73,7 @@ for mta in $MTAS; do
     [ ! -e disk/pack.tar.gz ] || echo 'half a pack was left'
     few mqquarantine take --spool disk/q --vault disk/v $FLOOD -x --why test --yes
     where disk/q disk/v
+    few mqpurge --spool disk/q --vault disk/v -r @bigmail.example -x --why test -n
     few mqpurge --spool disk/q --vault disk/v -r @bigmail.example -x --why test --yes
     where disk/q disk/v
     rm -f disk/filler
