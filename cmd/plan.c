@@ -18,8 +18,9 @@ static void begin_tally(struct tally *t, const char *key)
 
 void plan_begin(struct plan *p, size_t queues, bool reports)
 {
-    *p = (struct plan){ .queues = queues, .reports = reports, .per_queue = calloc(queues ? queues : 1, sizeof(*p->per_queue)) };
-    if (!p->per_queue)
+    *p = (struct plan){ .queues = queues, .reports = reports, .per_queue = calloc(queues + 1, sizeof(*p->per_queue)),
+                        .dirs = calloc(queues + 1, sizeof(char *)) };
+    if (!p->per_queue || !p->dirs)
         report_no_memory();
     begin_tally(&p->senders, "sender");
     begin_tally(&p->accounts, "user");
@@ -30,7 +31,7 @@ void plan_begin(struct plan *p, size_t queues, bool reports)
 uint64_t plan_fields(const struct plan *p)
 {
     return tally_fields(&p->senders) | tally_fields(&p->accounts) | tally_fields(&p->clients) | collateral_fields() | backscatter_fields() |
-           LQ_FIELD_BIT(LQ_QUEUE_ID) | LQ_FIELD_BIT(LQ_ARRIVAL_TIME) | LQ_FIELD_BIT(LQ_MESSAGE_SIZE) | LQ_FIELD_BIT(LQ_SUBJECT);
+           LQ_FIELD_BIT(LQ_SPOOL) | LQ_FIELD_BIT(LQ_QUEUE_ID) | LQ_FIELD_BIT(LQ_ARRIVAL_TIME) | LQ_FIELD_BIT(LQ_MESSAGE_SIZE) | LQ_FIELD_BIT(LQ_SUBJECT);
 }
 
 /* --- samples --- */
@@ -89,6 +90,17 @@ static void add_sample(struct text *t, const struct lq_record *rec, int64_t arri
     text_char(t, '\n');
 }
 
+/* What is in a case names the spool that it came from, and goes back to. */
+static char *spool_of(const struct lq_record *rec)
+{
+    struct lq_str s = lq_record_text(rec, LQ_SPOOL);
+    char *dir = strndup(s.p ? s.p : "?", s.p ? s.n : 1);
+
+    if (!dir)
+        report_no_memory();
+    return dir;
+}
+
 void plan_note(struct plan *p, const struct lq_record *rec, size_t queue)
 {
     int64_t arrival = 0, size = 0;
@@ -103,8 +115,8 @@ void plan_note(struct plan *p, const struct lq_record *rec, size_t queue)
         p->first = p->first == 0 || arrival < p->first ? arrival : p->first;
         p->last = arrival > p->last ? arrival : p->last;
     }
-    if (queue < p->queues)
-        p->per_queue[queue]++;
+    if (queue < p->queues && p->per_queue[queue]++ == 0)
+        p->dirs[queue] = spool_of(rec);
     tally_add(&p->senders, rec, 0, &s);
     tally_add(&p->accounts, rec, 0, &s);
     tally_add(&p->clients, rec, 0, &s);
@@ -153,12 +165,10 @@ static void show_top(struct text *t, const char *title, const struct tally *tall
 static void show_queues(struct text *t, const struct plan *p, const struct selection *sel)
 {
     for (size_t i = 0; i < p->queues && i < sel->queue_count; i++) {
-        const char *dir = lq_queue_dir(sel->queues[i].queue);
-
         if (p->per_queue[i] == 0)
             continue;
         text_put(t, "  queue       ");
-        text_escape(t, dir, strlen(dir), 0);
+        text_escape(t, p->dirs[i], strlen(p->dirs[i]), 0);
         text_format(t, " (%s): ", lq_queue_mta(sel->queues[i].queue));
         text_count(t, p->per_queue[i]);
         text_char(t, '\n');
@@ -197,6 +207,9 @@ void plan_done(struct plan *p)
     tally_done(&p->logins);
     text_done(&p->samples);
     backscatter_done(&p->backscatter);
+    for (size_t i = 0; i < p->queues && p->dirs; i++)
+        free(p->dirs[i]);
+    free(p->dirs);
     free(p->per_queue);
     *p = (struct plan){ 0 };
 }

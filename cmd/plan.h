@@ -21,6 +21,7 @@ struct plan {
     uint64_t messages, bytes;
     int64_t first, last;        /* arrivals; 0: none known */
     uint64_t *per_queue;        /* messages of each queue of the selection */
+    char **dirs;                /* of each that has some: its spool; of a case the one that the messages are from */
     size_t queues;
 };
 
