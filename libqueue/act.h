@@ -200,7 +200,7 @@ struct lq_job {
 void work_skip(struct work *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void work_fail(struct work *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Its key is not where it was claimed. */
-void work_left(struct work *w);
+void work_left(const struct site *s, struct work *w);
 /* Skipped, because it is not as it was sealed. */
 void work_unlike(struct work *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The job ends after what was answered; message i of the batch and those behind it were not touched, or were put back. */

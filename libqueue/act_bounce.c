@@ -102,13 +102,16 @@ static void forget(struct work *w)
 static int mark(struct site *s, struct work *w)
 {
     const struct piece *key = &w->c.parts[0];
+    struct stat st;
     int error = bouncer(s)->mark(&s->sp, &w->c);
 
     if (error != 0 || !w->held)
         return error;
     if (!side_touch(&s->side, key->dir) || !side_touch(&s->side, w->held->dir))
         return ENOMEM;
-    return file_move(s->sp.dirs[key->dir].fd, key->name, s->sp.dirs[w->held->dir].fd, w->held->name);
+    error = file_move(s->sp.dirs[key->dir].fd, key->name, s->sp.dirs[w->held->dir].fd, w->held->name);
+    /* Somebody released it first: marked it is. */
+    return error == ENOENT && fstat(w->c.lock, &st) == 0 && st.st_nlink > 0 ? 0 : error;
 }
 
 static void mark_one(struct lq_job *j, struct site *s, struct work *w, size_t at)
@@ -118,7 +121,7 @@ static void mark_one(struct lq_job *j, struct site *s, struct work *w, size_t at
     if (error == ENOENT)
         work_skip(w, "it is not in the queue any more");
     else if (error == EEXIST)
-        work_skip(w, "another file has the name that it would get");
+        work_fail(w, "it is marked, but still on hold: another file has the name that it would get; Postfix returns it once it is released");
     else if (disk_is_full(error) || disk_is_lost(error))
         job_ends(j, at, disk_is_full(error) ? LQ_ENOSPC : LQ_EIO, "%s: %s; message %s and those after it are in the queue", s->q->root,
                  strerrordesc_np(error), w->item->id);

@@ -180,15 +180,23 @@ bool work_in_use(const struct site *s, const struct work *w, int dir, const char
     return s->actor->in_use && s->actor->in_use(&w->c.parts[0], dir, name);
 }
 
-/* A Postfix whose queue manager meets our lock puts the message into its incoming queue; and an administrator may move it anywhere. */
-void work_left(struct work *w)
+/*
+ * A Postfix whose queue manager meets our lock puts the message into its incoming queue; and an administrator may move it anywhere. Exim's lock is on
+ * the -D: without its control file that is no message any more, but still there. Of Sendmail's two locks the first is the control file's.
+ */
+void work_left(const struct site *s, struct work *w)
 {
+    const struct piece *key = &w->c.parts[0];
     struct stat st;
 
-    if (w->c.lock >= 0 && fstat(w->c.lock, &st) == 0 && st.st_nlink > 0)
-        work_skip(w, "it was moved to another queue meanwhile, and is there");
-    else
+    if (w->c.lock < 0 || fstat(w->c.lock, &st) < 0 || st.st_nlink == 0)
         work_skip(w, "it is not in the queue any more");
+    else if (s->actor->one_file)
+        work_skip(w, "it was moved to another queue meanwhile, and is there");
+    else if (st.st_ino == key->st.st_ino && st.st_dev == key->st.st_dev)
+        work_skip(w, "its control file got another name or directory meanwhile (quarantined, or moved): it is in the queue, as somebody else left it");
+    else
+        work_skip(w, "somebody else took its control file %.100s away meanwhile; its other files are in the queue", key->name);
 }
 
 void claim_end(struct work *w)

@@ -132,7 +132,7 @@ static void stop_or_fail(struct hold *h, struct work *w, size_t at, int error)
     else if (error == EBUSY)
         work_skip(w, "it is being delivered now");
     else if (error == ENOENT || error == ESTALE)
-        work_left(w);
+        work_left(h->s, w);
     else
         work_fail(w, "%s", strerrordesc_np(error));
 }

@@ -20,10 +20,10 @@ static int remove_piece(struct site *s, const struct piece *p)
 }
 
 /* An error while nothing of the message is gone yet is no harm; the first one decides what is said. */
-static void tell(struct lq_job *j, struct work *w, size_t at, int error)
+static void tell(struct lq_job *j, struct site *s, struct work *w, size_t at, int error)
 {
     if (error == ENOENT)
-        work_left(w);
+        work_left(s, w);
     else if (error == EBUSY)
         work_skip(w, "it is being delivered now");
     else if (disk_is_lost(error))
@@ -66,7 +66,7 @@ static void remove_one_file(struct lq_job *j, struct site *s, struct work *w, si
     if (error == 0)
         error = remove_piece(s, key);
     if (error != 0) {
-        tell(j, w, at, error);
+        tell(j, s, w, at, error);
         return;
     }
     w->result = LQ_DONE;
@@ -78,7 +78,7 @@ static void remove_key(struct lq_job *j, struct site *s, struct work *w, size_t 
     int error = remove_piece(s, &w->c.parts[0]);
 
     if (error != 0)
-        tell(j, w, at, error);
+        tell(j, s, w, at, error);
     else if (!s->actor->sync_after_key)
         remove_rest(s, w);
 }

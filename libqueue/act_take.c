@@ -159,7 +159,7 @@ static void give_up(struct take *t, struct work *w, int error, const char *doing
         job_ends(t->j, (size_t)(w - t->w), disk_is_full(error) ? LQ_ENOSPC : LQ_EIO, "%s: %s while %s message %s; it is still in the queue",
                  t->j->uses[t->s->use].vault->path, why, doing, w->item->id);
     else if (error == ENOENT)
-        work_left(w);
+        work_left(t->s, w);
     else if (error == EBUSY)
         work_skip(w, "it is being delivered now");
     else if (error == ESTALE)

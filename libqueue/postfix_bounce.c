@@ -3,6 +3,7 @@
  * message it delivers nothing more and returns it with the reasons of its delays. Made through the descriptor of the file that was looked at, under its
  * lock: an id may be another message's by the time a program is told it. (3.7 and 3.10, tried.)
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -50,15 +51,21 @@ static bool fits(struct spool *sp, const struct claim *c, const char *id, char w
     return false;
 }
 
-/* Due now, too, so that the queue manager looks at it. */
+/*
+ * Due now, too, so that the queue manager looks at it. Where that one moved the message meanwhile (it met our lock: to the incoming queue), the mark
+ * went with the file.
+ */
 static int mark(struct spool *sp, const struct claim *c)
 {
     const struct piece *key = &c->parts[0];
     struct timespec now;
+    struct stat st;
     int error = file_set_mode(c->lock, (key->st.st_mode & 07777) | FORCED_EXPIRE);
 
     if (error == 0 && clock_gettime(CLOCK_REALTIME, &now) == 0)
         error = file_touch(sp->dirs[key->dir].fd, key->name, &now);
+    if (error == ENOENT && fstat(c->lock, &st) == 0 && st.st_nlink > 0)
+        error = 0;
     return error ? error : file_sync(c->lock);
 }
 

@@ -4,7 +4,7 @@
  */
 #include "vault_help.h"
 
-#include "set.h"
+#include "act.h"
 
 #include <sys/file.h>
 #include <utime.h>
@@ -917,6 +917,38 @@ START_TEST(killed_restoring)
 }
 END_TEST
 
+/* A key that is not where it was claimed: who is told what depends on what the lock is on, and whether that is still there. */
+static const struct { const struct lq_actor *actor; bool on_key, there; const char *said; } left_rows[] = {
+    { &postfix_actor, true, true, "moved to another queue" },
+    { &postfix_actor, true, false, "is not in the queue any more" },
+    { &exim_actor, false, true, "its other files are in the queue" },
+    { &exim_actor, false, false, "is not in the queue any more" },
+    { &sendmail_actor, true, true, "another name or directory" },
+    { &sendmail_actor, true, false, "is not in the queue any more" },
+};
+
+START_TEST(says_where_it_went)
+{
+    char name[] = "/tmp/check-act-XXXXXX";
+    struct site s = { .actor = left_rows[_i].actor };
+    struct work w = { .live = true };
+    struct piece *key = &w.c.parts[0];
+
+    w.c.lock = mkstemp(name);
+    ck_assert_int_ge(w.c.lock, 0);
+    if (!left_rows[_i].there)
+        unlink(name);
+    ck_assert_int_eq(fstat(w.c.lock, &key->st), 0);
+    key->st.st_ino += left_rows[_i].on_key ? 0 : 1;
+    strcpy(key->name, "1aaaaa-000001-aa-H");
+    work_left(&s, &w);
+    ck_assert(!w.live && w.result == LQ_SKIPPED);
+    ck_assert_msg(strstr(w.text, left_rows[_i].said) != NULL, "%s", w.text);
+    close(w.c.lock);
+    unlink(name);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("act");
@@ -938,6 +970,7 @@ int main(void)
     tcase_add_loop_test(t, touched_is_taken, 0, MTAS);
     tcase_add_loop_test(t, reused_is_skipped, 0, MTAS);
     tcase_add_loop_test(t, busy_is_skipped, 0, MTAS);
+    tcase_add_loop_test(t, says_where_it_went, 0, sizeof(left_rows) / sizeof(left_rows[0]));
     suite_add_tcase(s, t);
     t = tcase_create("killed");
     tcase_set_timeout(t, 300);

@@ -2,6 +2,8 @@
  * Postfix's messages claimed, held and released, and their ids asked for, in small spools in a temporary directory. Where things go is where
  * postsuper of 3.7.11 put them.
  */
+#include <errno.h>
+
 #include "acting.h"
 #include "postfix.h"
 
@@ -272,6 +274,35 @@ START_TEST(holds)
 }
 END_TEST
 
+/* What is done to it between the claim and the mark that its server shall return it; and whether it is marked then. */
+static const struct { const char *meanwhile, *where; int error; } mark_rows[] = {
+    { NULL, KEY, 0 },
+    { "mv " KEY " incoming", "incoming/" ID, 0 },
+    { "rm " KEY, NULL, ENOENT },
+};
+
+START_TEST(marks)
+{
+    struct claim c;
+    time_t before;
+
+    room_open(AS_WE_ARE, TOOLS DEFERRED "touch -d @1000 " KEY);
+    room_list(&postfix_backend, SEC_NAME);
+    ck_assert_int_eq(postfix_actor.claim(&room_spool, room_ref(ID, NULL), 0, 0, 0, &c), CLAIM_OK);
+    before = c.parts[0].st.st_mtime;
+    sh(mark_rows[_i].meanwhile);
+    ck_assert_int_eq(postfix_bouncer.mark(&room_spool, &c), mark_rows[_i].error);
+    if (mark_rows[_i].where) {
+        struct stat st = room_stat(mark_rows[_i].where);
+
+        ck_assert(st.st_mode & 0010);
+        ck_assert_int_eq(st.st_mtime != before, !mark_rows[_i].meanwhile);
+    }
+    claim_done(&c);
+    room_close();
+}
+END_TEST
+
 /* Without a lock it is only asked what would happen. */
 START_TEST(asking_makes_nothing)
 {
@@ -531,6 +562,7 @@ int main(void)
     tcase_add_test(t, owners);
     tcase_add_test(t, twins);
     tcase_add_loop_test(t, holds, 0, HOLD_ROWS * USERS);
+    tcase_add_loop_test(t, marks, 0, sizeof(mark_rows) / sizeof(mark_rows[0]));
     tcase_add_test(t, asking_makes_nothing);
     tcase_add_loop_test(t, vacancy, 0, VACANT_ROWS);
     tcase_add_loop_test(t, places, 0, COUNT(place_rows));
