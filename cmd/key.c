@@ -1,6 +1,7 @@
 /* What messages are grouped by. */
 #include "key.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -20,12 +21,48 @@ static const struct {
     { "sender_domain", KEY_DOMAIN, LQ_SENDER },
     { "recipient", KEY_RECIPIENT, LQ_RECIPIENT },
     { "recipients", KEY_RECIPIENT, LQ_RECIPIENT },
+    { "rcpt", KEY_RECIPIENT, LQ_RECIPIENT },
+    { "recipient.address", KEY_RECIPIENT, LQ_RECIPIENT },
+    { "recipients.address", KEY_RECIPIENT, LQ_RECIPIENT },
     { "recipient.domain", KEY_RECIPIENT_DOMAIN, LQ_RECIPIENT },
+    { "recipients.domain", KEY_RECIPIENT_DOMAIN, LQ_RECIPIENT },
     { "recipient_domain", KEY_RECIPIENT_DOMAIN, LQ_RECIPIENT },
     { "domain", KEY_RECIPIENT_DOMAIN, LQ_RECIPIENT },
     { "age", KEY_AGE, LQ_ARRIVAL_TIME },
     { "hour", KEY_HOUR, LQ_ARRIVAL_TIME },
     { "reason.shape", KEY_REASON_SHAPE, LQ_REASON },
+};
+
+/* Texts of the elements of lists. */
+static const struct {
+    enum lq_type of;
+    const char *name;
+    size_t at;
+} list_parts[] = {
+    { LQ_TYPE_RECIPIENTS, "address", offsetof(struct lq_recipient, address) },
+    { LQ_TYPE_RECIPIENTS, "delay_reason", offsetof(struct lq_recipient, delay_reason) },
+    { LQ_TYPE_RECIPIENTS, "reason", offsetof(struct lq_recipient, delay_reason) },
+    { LQ_TYPE_RECIPIENTS, "dsn_code", offsetof(struct lq_recipient, dsn_code) },
+    { LQ_TYPE_RECIPIENTS, "orig_address", offsetof(struct lq_recipient, orig_address) },
+    { LQ_TYPE_HOPS, "by", offsetof(struct lq_hop, by) },
+    { LQ_TYPE_HOPS, "from", offsetof(struct lq_hop, from) },
+    { LQ_TYPE_HOPS, "helo", offsetof(struct lq_hop, helo) },
+    { LQ_TYPE_HOPS, "address", offsetof(struct lq_hop, address) },
+    { LQ_TYPE_HOPS, "with", offsetof(struct lq_hop, with) },
+    { LQ_TYPE_HOPS, "id", offsetof(struct lq_hop, id) },
+    { LQ_TYPE_HOPS, "trust", offsetof(struct lq_hop, trust) },
+};
+
+enum { LIST_PARTS = sizeof(list_parts) / sizeof(list_parts[0]) };
+
+/* What can stand behind the name of a field, for hints. */
+static const struct {
+    enum lq_type of;
+    const char *words;
+} behind[] = {
+    { LQ_TYPE_TEXT, "domain shape" },
+    { LQ_TYPE_RECIPIENTS, "address domain delay_reason dsn_code orig_address" },
+    { LQ_TYPE_HOPS, "by from helo address with id trust" },
 };
 
 static const struct {
@@ -95,12 +132,68 @@ static int parse_near(struct key *out, const char *percent, struct lq_error *err
     return LQ_OK;
 }
 
+/* The list or text before the dot; "recipient" is one value, but its parts are those of the recipients. */
+static bool field_before(enum lq_field *out, const char *name, const char *dot)
+{
+    char head[sizeof(((struct key *)0)->name)];
+    struct lq_error err;
+
+    memcpy(head, name, (size_t)(dot - name));
+    head[dot - name] = '\0';
+    if (lq_field_find(out, head, &err) != LQ_OK)
+        return false;
+    if (*out == LQ_RECIPIENT)
+        *out = LQ_RECIPIENTS;
+    return true;
+}
+
+/* "recipients.dsn_code", "received.from". */
+static bool parse_part(struct key *out)
+{
+    const char *dot = strrchr(out->name, '.');
+    enum lq_field f = LQ_RECEIVED;
+
+    if (!dot || !field_before(&f, out->name, dot))
+        return false;
+    for (size_t i = 0; i < LIST_PARTS; i++) {
+        if (list_parts[i].of != lq_field_type(f) || strcmp(list_parts[i].name, dot + 1) != 0)
+            continue;
+        out->kind = f == LQ_RECEIVED ? KEY_HOP_PART : KEY_RECIPIENT_PART;
+        out->field = f;
+        out->at = list_parts[i].at;
+        return true;
+    }
+    return false;
+}
+
+/* err says already that there is no such field; where one stands before a dot, what may stand behind it is the better hint. */
+static int unknown_key(const struct key *k, struct lq_error *err)
+{
+    const char *dot = strrchr(k->name, '.'), *words = "", *near;
+    enum lq_field f = LQ_RECEIVED;
+    size_t n;
+
+    if (!dot || !field_before(&f, k->name, dot))
+        return LQ_EINVAL;
+    for (size_t i = 0; i < sizeof(behind) / sizeof(behind[0]); i++)
+        if (behind[i].of == lq_field_type(f))
+            words = f == LQ_REASON ? "class shape" : behind[i].words;
+    near = opts_near(dot + 1, strlen(dot + 1), words, &n);
+    if (near)
+        return opts_wrong(err, "unknown field '%s'; did you mean '%.*s.%.*s'?", k->name, (int)(dot - k->name), k->name, (int)n, near);
+    if (words[0])
+        return opts_wrong(err, "unknown field '%s'; behind '%.*s.' there can be: %s", k->name, (int)(dot - k->name), k->name, words);
+    return LQ_EINVAL;
+}
+
 static int parse_field(struct key *out, struct lq_error *err)
 {
     int rc = lq_field_find(&out->field, out->name, err);
 
+    if (rc < 0 && parse_part(out))
+        return LQ_OK;
     if (rc < 0)
-        return rc;
+        return unknown_key(out, err);
     switch (lq_field_type(out->field)) {
     case LQ_TYPE_TEXT:
         out->kind = KEY_TEXT;
@@ -113,7 +206,8 @@ static int parse_field(struct key *out, struct lq_error *err)
         out->kind = KEY_LIST;
         return LQ_OK;
     default:
-        return opts_wrong(err, "%s is a list that messages cannot be grouped by", out->name);
+        return opts_wrong(err, "%s is a list of several things; name one of them, like %s", out->name,
+                          out->field == LQ_RECEIVED ? "received.from" : "recipients_done.address");
     }
 }
 
@@ -164,17 +258,31 @@ uint64_t key_fields(const struct key *k)
     return LQ_FIELD_BIT(k->field) | (k->kind == KEY_USER ? LQ_FIELD_BIT(LQ_LOCAL_USER) : 0);
 }
 
-bool key_per_recipient(const struct key *k)
+int key_list(const struct key *k)
 {
-    return k->kind == KEY_RECIPIENT || k->kind == KEY_RECIPIENT_DOMAIN;
+    switch (k->kind) {
+    case KEY_RECIPIENT:
+    case KEY_RECIPIENT_DOMAIN:
+        return LQ_RECIPIENTS;
+    case KEY_RECIPIENT_PART:
+    case KEY_HOP_PART:
+    case KEY_LIST:
+        return (int)k->field;
+    default:
+        return -1;
+    }
 }
 
 size_t key_values(const struct key *k, const struct lq_record *r)
 {
     size_t n = 1;
 
-    if (key_per_recipient(k)) {
+    if (k->kind == KEY_RECIPIENT || k->kind == KEY_RECIPIENT_DOMAIN) {
         lq_record_recipients(r, LQ_RECIPIENTS, &n);
+    } else if (k->kind == KEY_RECIPIENT_PART) {
+        lq_record_recipients(r, k->field, &n);
+    } else if (k->kind == KEY_HOP_PART) {
+        lq_record_hops(r, &n);
     } else if (k->kind == KEY_LIST) {
         for (n = 0; lq_record_text_at(r, k->field, n).p;)
             n++;
@@ -330,6 +438,17 @@ static void domain_value(struct lq_str address, struct key_value *out)
         out->text = domain;
 }
 
+/* The part of element `which`; p == NULL where there is none. */
+static struct lq_str part_value(const struct key *k, const struct lq_record *r, size_t which)
+{
+    size_t n;
+    const void *list = k->kind == KEY_HOP_PART ? (const void *)lq_record_hops(r, &n)
+                                               : (const void *)lq_record_recipients(r, k->field, &n);
+    size_t step = k->kind == KEY_HOP_PART ? sizeof(struct lq_hop) : sizeof(struct lq_recipient);
+
+    return which < n ? *(const struct lq_str *)((const char *)list + which * step + k->at) : (struct lq_str){ NULL, 0 };
+}
+
 void key_value(const struct key *k, const struct lq_record *r, size_t which, int64_t now, struct key_value *out)
 {
     enum lq_field field = k->field;
@@ -373,6 +492,10 @@ void key_value(const struct key *k, const struct lq_record *r, size_t which, int
     case KEY_LIST:
     case KEY_RECIPIENT:
         out->text = lq_record_text_at(r, field, which);
+        break;
+    case KEY_RECIPIENT_PART:
+    case KEY_HOP_PART:
+        out->text = part_value(k, r, which);
         break;
     case KEY_RECIPIENT_DOMAIN:
         s = lq_record_text_at(r, LQ_RECIPIENT, which);

@@ -10,7 +10,7 @@
 
 enum key_kind {
     KEY_TEXT, KEY_NUMBER, KEY_USER, KEY_NETWORK, KEY_DOMAIN, KEY_RECIPIENT, KEY_RECIPIENT_DOMAIN, KEY_LIST,
-    KEY_AGE, KEY_HOUR, KEY_NEAR, KEY_SHAPE, KEY_REASON_SHAPE
+    KEY_RECIPIENT_PART, KEY_HOP_PART, KEY_AGE, KEY_HOUR, KEY_NEAR, KEY_SHAPE, KEY_REASON_SHAPE
 };
 
 struct key {
@@ -19,6 +19,7 @@ struct key {
     enum lq_field field;
     unsigned prefix4, prefix6;  /* KEY_NETWORK */
     unsigned parts;             /* KEY_NEAR: of each power of two */
+    size_t at;                  /* of a part: its text in struct lq_recipient or struct lq_hop */
 };
 
 enum { KEY_VALUE_MAX = 512 };
@@ -34,8 +35,8 @@ struct key_value {
 int key_parse(struct key *out, const char *name, size_t n, struct lq_error *err);
 /* What lq_scan_opts.fields must hold. */
 uint64_t key_fields(const struct key *k);
-/* True when each recipient has a value of its own. */
-bool key_per_recipient(const struct key *k);
+/* The list whose elements have a value each; -1: a message has one value. */
+int key_list(const struct key *k);
 /* How many values a message has: of recipients and lists several, else one. */
 size_t key_values(const struct key *k, const struct lq_record *r);
 /* The group of near numbers that v, at least 0, belongs to: *low to *high. */

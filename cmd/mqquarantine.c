@@ -496,16 +496,24 @@ static int keep_case(struct quarantine *q, const char *word)
     return LQ_OK;
 }
 
+static int no_verb(const char *word, struct lq_error *err)
+{
+    size_t n;
+    const char *near = opts_near(word, strlen(word), VERB_WORDS, &n);
+
+    if (near)
+        return opts_wrong(err, "\"%.100s\" is no verb; did you mean %.*s? The first word is one of %s", word, (int)n, near, VERB_WORDS);
+    return opts_wrong(err, "\"%.100s\" is no verb; the first word is one of %s (to take a message by its id: mqquarantine take ID)",
+                      word, VERB_WORDS);
+}
+
 static int operand(void *base, const char *word, struct lq_error *err)
 {
     struct quarantine *q = base;
 
     if (!q->verb) {
         q->verb = find_verb(word);
-        if (q->verb)
-            return LQ_OK;
-        return opts_wrong(err, "\"%.100s\" is no verb; the first word is one of %s (to take a message by its id: mqquarantine take ID)",
-                          word, VERB_WORDS);
+        return q->verb ? LQ_OK : no_verb(word, err);
     }
     if (!*word)
         return opts_wrong(err, "an argument is empty");

@@ -178,10 +178,9 @@ int opt_color(const struct opt *o, void *target, const char *value, struct lq_er
 /* --- hints --- */
 
 /* Damerau-Levenshtein distance (one swap of neighbours counts one) of short names; 99 for long ones. */
-static unsigned distance(const char *a, size_t an, const char *b)
+static unsigned distance(const char *a, size_t an, const char *b, size_t bn)
 {
     unsigned d[NAME_MAX_LEN + 1][NAME_MAX_LEN + 1];
-    size_t bn = strlen(b);
 
     if (an > NAME_MAX_LEN || bn > NAME_MAX_LEN)
         return 99;
@@ -205,27 +204,48 @@ static unsigned distance(const char *a, size_t an, const char *b)
     return d[an][bn];
 }
 
-/* The name that was probably meant: one that begins so, or the nearest within a third of its letters. */
+/* The best so far. */
+struct guess {
+    unsigned distance;
+    const char *name;
+    size_t len;
+};
+
+/* One that begins so is as good as the same. */
+static void guess_name(struct guess *g, const char *word, size_t n, const char *name, size_t len)
+{
+    unsigned d = n >= 2 && n <= len && memcmp(name, word, n) == 0 ? 0 : distance(word, n, name, len);
+
+    if (d < g->distance || (d == g->distance && d > 0 && !g->name))
+        *g = (struct guess){ d, name, len };
+}
+
+static struct guess guess_begin(size_t n)
+{
+    return (struct guess){ .distance = (unsigned)n / 3 + 1 };
+}
+
+const char *opts_near(const char *word, size_t n, const char *words, size_t *len)
+{
+    struct guess g = guess_begin(n);
+
+    for (const char *p = words; *p; p += strspn(p, " ")) {
+        *len = strcspn(p, " ");
+        guess_name(&g, word, n, p, *len);
+        p += *len;
+    }
+    *len = g.len;
+    return g.name;
+}
+
 static const char *nearest(const struct flat *f, const char *name, size_t n)
 {
-    unsigned best = (unsigned)n / 3 + 1;
-    const char *found = NULL;
+    struct guess g = guess_begin(n);
 
-    for (size_t i = 0; i < f->n; i++) {
-        const char *candidate = f->rows[i].row->name;
-        unsigned d;
-
-        if (!candidate)
-            continue;
-        if (n >= 2 && strncmp(candidate, name, n) == 0)
-            return candidate;
-        d = distance(name, n, candidate);
-        if (d < best || (d == best && !found)) {
-            best = d;
-            found = candidate;
-        }
-    }
-    return found;
+    for (size_t i = 0; i < f->n; i++)
+        if (f->rows[i].row->name)
+            guess_name(&g, name, n, f->rows[i].row->name, strlen(f->rows[i].row->name));
+    return g.name;
 }
 
 static enum opts_result unknown_long(const struct flat *f, const char *name, size_t n)

@@ -48,6 +48,12 @@ enum opts_result {
     OPTS_WRONG      /* said what is wrong: leave with 2 */
 };
 
+/*
+ * Of the names in words, with blanks between, the one that was probably meant by the n bytes of word: one that begins so, or the nearest
+ * within a third of its letters. NULL, or where it begins in words, and its length.
+ */
+const char *opts_near(const char *word, size_t n, const char *words, size_t *len);
+
 enum opts_result opts_parse(const struct opts_program *p, void *base, int argc, char **argv);
 
 /* The argument's name where it is a list of fields; the completion knows them. */

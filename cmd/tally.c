@@ -19,7 +19,7 @@ enum {
     PIECE_MAX = 1 + LENGTH_DIGITS + COUNT_KEPT + HASH_DIGITS
 };
 
-/* One list of several values goes with the list of recipients, and no two others: which of one belongs to which of the other? */
+/* Parts of one list go together, element by element; of two lists, which of one belongs to which of the other? */
 static int check_lists(struct tally *t, struct lq_error *err)
 {
     const struct key *list = NULL;
@@ -27,9 +27,9 @@ static int check_lists(struct tally *t, struct lq_error *err)
     for (size_t i = 0; i < t->n; i++) {
         const struct key *k = &t->keys[i];
 
-        if (k->kind != KEY_LIST && !key_per_recipient(k))
+        if (key_list(k) < 0)
             continue;
-        if (list && !(key_per_recipient(list) && key_per_recipient(k)))
+        if (list && key_list(list) != key_list(k))
             return opts_wrong(err, "%s and %s are both lists; take one of them", list->name, k->name);
         list = k;
     }

@@ -42,6 +42,8 @@ struct nearest {
 void nearest_name(struct nearest *best, const char *name, const char *words);
 /* All fields of the record and their aliases. */
 void nearest_field(struct nearest *best, const char *name);
+/* The name, if it is near enough to be the one that was meant, else NULL. */
+const char *nearest_hint(const struct nearest *best, const char *name);
 /* LQ_EINVAL with the sentence. */
 int unknown_field(const struct nearest *best, const char *name, struct lq_error *err);
 

@@ -154,15 +154,24 @@ static void add_word(char *all, size_t size, const char *word)
 
 static int no_part(enum lq_field f, const char *part, struct lq_error *err)
 {
+    const char *name = field_table[f].name, *hint;
     enum lq_type type = f == LQ_RECIPIENT ? LQ_TYPE_RECIPIENTS : field_table[f].type;
+    struct nearest best = { .distance = UINT_MAX };
+    struct place domain;
     char all[200] = "";
 
     for (size_t i = 0; i < COUNT_OF(parts); i++)
         if (parts[i].of == type)
             add_word(all, sizeof(all), parts[i].name);
+    if (!all[0] && part_place(&domain, f, "domain"))
+        add_word(all, sizeof(all), "domain");
     if (!all[0])
-        return error_set(err, LQ_EINVAL, "'%s' has no part '%.60s'", field_table[f].name, part);
-    return error_set(err, LQ_EINVAL, "'%s' has no part '%.60s'; there are: %s", field_table[f].name, part, all);
+        return error_set(err, LQ_EINVAL, "'%s' has no part '%.60s'", name, part);
+    nearest_name(&best, part, all);
+    hint = nearest_hint(&best, part);
+    if (hint)
+        return error_set(err, LQ_EINVAL, "'%s' has no part '%.60s'; did you mean '%s.%s'? There are: %s", name, part, name, hint, all);
+    return error_set(err, LQ_EINVAL, "'%s' has no part '%.60s'; there are: %s", name, part, all);
 }
 
 static int unknown_place(const char *name, struct lq_error *err)
@@ -171,7 +180,7 @@ static int unknown_place(const char *name, struct lq_error *err)
 
     for (size_t i = 0; i < COUNT_OF(own_places); i++)
         nearest_name(&best, name, own_places[i].name);
-    nearest_name(&best, name, "held bounces local damaged");
+    nearest_name(&best, name, "held bounces local damaged header body");
     nearest_field(&best, name);
     return unknown_field(&best, name, err);
 }
@@ -326,13 +335,19 @@ static int compile_ip(struct test *t, const struct operand *o, const char *liter
 
 static int compile_word(const struct words *w, const char *literal, struct lq_error *err)
 {
+    struct nearest best = { .distance = UINT_MAX };
+    const char *hint;
     char all[256] = "";
 
     for (unsigned i = w->from; i < w->count; i++) {
         if (strcmp(w->names[i], literal) == 0)
             return LQ_OK;
+        nearest_name(&best, literal, w->names[i]);
         add_word(all, sizeof(all), w->names[i]);
     }
+    hint = nearest_hint(&best, literal);
+    if (hint)
+        return error_set(err, LQ_EINVAL, "unknown %s '%.100s'; did you mean '%s'? Known are: %s", w->noun, literal, hint, all);
     return error_set(err, LQ_EINVAL, "unknown %s '%.100s'; known are: %s", w->noun, literal, all);
 }
 

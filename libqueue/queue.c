@@ -341,12 +341,19 @@ void nearest_name(struct nearest *best, const char *name, const char *words)
     }
 }
 
-int unknown_field(const struct nearest *best, const char *name, struct lq_error *err)
+const char *nearest_hint(const struct nearest *best, const char *name)
 {
     /* Further away than half of its letters, a name is another word. */
-    if (best->distance > strlen(name) / 2)
+    return best->distance <= strlen(name) / 2 ? best->name : NULL;
+}
+
+int unknown_field(const struct nearest *best, const char *name, struct lq_error *err)
+{
+    const char *hint = nearest_hint(best, name);
+
+    if (!hint)
         return error_set(err, LQ_EINVAL, "unknown field '%.60s'; mqtools-record(5) lists them", name);
-    return error_set(err, LQ_EINVAL, "unknown field '%.60s'; did you mean '%s'?", name, best->name);
+    return error_set(err, LQ_EINVAL, "unknown field '%.60s'; did you mean '%s'?", name, hint);
 }
 
 void nearest_field(struct nearest *best, const char *name)

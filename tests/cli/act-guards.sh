@@ -64,6 +64,9 @@ run mqpurge --spool q --all --why x --max 2 -m 1 --yes
 run mqpurge --spool q --all --why x --expect 0
 run mqpurge --spool q --all --why x --rate 0 --yes
 run mqpurge --spool q --all --why x --rate 10/m --yes
+run mqpurge --spool q --all --why x --rate 10 --yes
+run mqquarantine relase --all --yes
+run mqquarantine tak --all --yes
 
 # Nobody to ask.
 run mqpurge --spool q -f alice@example.com --why x

@@ -51,6 +51,13 @@ e "$(printf 'sender = a@b.example or %.0s' 1 2 3 4 5 6 7 8 9)sendre = c@d.exampl
 e 'sender ~ "(("'
 e 'recipients != x' -e 'all recipients != x'
 e "$(printf '(%.0s' {1..200})held"
+e 'recipients.adress == a@b.example'
+e 'sender.domian = b.example'
+e 'not state == defered'
+e 'class in (dns, greylst)'
+e 'flags = bunce'
+run mqgrep --spool q -q held,defered
+run mqgrep --spool q --class greylst
 run mqstat --spool q -e 'sise == 5'
 run mqpurge --spool q -e 'sise == 5' --why test --yes
 run mqquarantine --spool q -e '' --why test --yes

@@ -34,8 +34,19 @@ echo broken >e/input/1aaaaa-000204-aa-H
 run mqstat "$now" --spool e --matrix sender
 run mqstat "$now" --spool e --matrix sender -j
 
+echo "--- parts of lists: each element counts, and parts of one list go together"
+HEADERS=('Received: from a.example (b.example [192.0.2.1]) by c.example with ESMTP id 1; Sat, 21 Nov 2026 20:00:00 +0000'
+    'Received: from d.example ([192.0.2.2]) by e.example with SMTP id 2; Sat, 21 Nov 2026 20:00:00 +0000')
+message l 1aaaaa-000301-aa a@x.example.com 'r@one.example s@two.example t@one.example' x
+HEADERS=()
+message l 1aaaaa-000302-aa a@x.example.com 'r@one.example' x
+for key in recipients.domain recipients.address,recipients.dsn_code received.from received.by,received.with received.address; do
+    run mqstat "$now" --spool l -k $key --csv
+done
+
 echo "--- what makes no sense"
-for words in '-k client/0' '-k size~0' '-k sendr' '-k flags,recipient' '-k client,client' '--sort size' '--rates 5m,1m' '--rates x' \
+for words in '-k sender.domian' '-k recipients.adress' '-k subject.shap' '-k received.form' '-k sender.x' '-k received' \
+    '-k received.by,recipients' '--matrix recipient.domian' '-k client/0' '-k size~0' '-k sendr' '-k flags,recipient' '-k client,client' '--sort size' '--rates 5m,1m' '--rates x' \
     '--matrix size,user' '--matrix size --parents' '--matrix size --rates 1m' '--matrix size --steps 1' '--matrix size --steps 41' \
     '--matrix size --step 0' '--parents' '-k size --linear' '-k size --matrix size' '--matrix size --steps 40 --step 9w' \
     '--matrix size --step='; do
