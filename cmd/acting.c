@@ -26,7 +26,7 @@ static int set_from(const struct opt *o, void *target, const char *value, struct
     return list_from_read(&a->from, value, err);
 }
 
-/* "50/s" or "50". */
+/* "50/s": a number alone does not say of what time. */
 static int set_rate(const struct opt *o, void *target, const char *value, struct lq_error *err)
 {
     unsigned long n;
@@ -35,8 +35,8 @@ static int set_rate(const struct opt *o, void *target, const char *value, struct
     (void)o;
     errno = 0;
     n = strtoul(value, &end, 10);
-    if (value[0] < '0' || value[0] > '9' || errno || n == 0 || n > 1000000 || (*end && strcmp(end, "/s") != 0))
-        return opts_wrong(err, "\"%s\" is not a rate: 50/s is 50 messages a second", value);
+    if (value[0] < '0' || value[0] > '9' || errno || n == 0 || n > 1000000 || strcmp(end, "/s") != 0)
+        return opts_wrong(err, "\"%s\" is not a rate: 50/s is 50 messages a second, from 1/s to 1000000/s", value);
     *(unsigned long *)target = n;
     return LQ_OK;
 }
