@@ -424,6 +424,14 @@ static int site_ledger(struct lq_job *j, struct site *s, struct lq_error *err)
     return ledger_open(&s->ledger, j->uses[s->use].vault, s->ledger_name, err);
 }
 
+/* A case that was carried to another host, or whose server was installed anew: its numbers mean nobody, or somebody else, here. */
+static bool is_strangers(const struct site *s)
+{
+    struct stat st;
+
+    return geteuid() == 0 && s->uid != 0 && fstat(s->q->fd, &st) == 0 && st.st_uid != s->uid;
+}
+
 static int begin_site(struct lq_job *j, struct site *s, struct lq_error *err)
 {
     struct vault_use *use = &j->uses[s->use];
@@ -439,7 +447,7 @@ static int begin_site(struct lq_job *j, struct site *s, struct lq_error *err)
         rc = case_hold(s->q->in_case, err);
     if (rc == LQ_OK && s->ledger_name)
         rc = site_ledger(j, s, err);
-    if (rc == LQ_OK && s->unpacked)
+    if (rc == LQ_OK && s->ledger_name && (s->unpacked || is_strangers(s)))
         rc = folders_give(s->q->fd, s->uid, s->gid, err);
     return rc;
 }

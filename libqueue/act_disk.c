@@ -310,7 +310,7 @@ int folders_give(int fd, uid_t uid, gid_t gid, struct lq_error *err)
         g.error = errno;
     if (g.error == 0)
         g.error = file_set_owner(fd, uid, gid);
-    return g.error == 0 ? LQ_OK : error_set(err, LQ_EIO, "an unpacked case cannot be given to uid %lu: %s", (unsigned long)uid, strerrordesc_np(g.error));
+    return g.error == 0 ? LQ_OK : error_set(err, LQ_EIO, "the files of the case cannot be given to uid %lu, whose queue it is: %s", (unsigned long)uid, strerrordesc_np(g.error));
 }
 
 /* --- copies --- */

@@ -266,6 +266,42 @@ static int keep_locked(struct back *b, struct work *w, const struct piece *p, in
     return error;
 }
 
+/*
+ * A log that a server left of a message which is in none of its queues (vacant() looked): an agent that was still at work when the message was taken
+ * writes one, and the server itself deletes it when it comes to the message. It must not keep the message from coming back. (postfix: defer/ID.)
+ */
+static bool is_stale_log(const struct back *b, const struct work *w, size_t i, struct stat *st)
+{
+    const struct piece *p = &w->c.parts[i];
+    const struct going *g = &w->going[i];
+
+    return i > 0 && b->s->actor->one_file && g->dir != SIZE_MAX && file_stat(home_fd(b, g->dir), g->name, st) == FILE_OK && S_ISREG(st->st_mode) &&
+           st->st_nlink == 1 && (st->st_ino != p->st.st_ino || st->st_dev != p->st.st_dev);
+}
+
+static void remove_stale(struct back *b, struct work *w, size_t i)
+{
+    struct stat st;
+
+    if (is_stale_log(b, w, i, &st))
+        file_remove(home_fd(b, w->going[i].dir), w->going[i].name);
+}
+
+/* Told beside what the message's age will do. */
+static void note_stale(struct back *b, struct work *w)
+{
+    struct stat st;
+    size_t n;
+
+    for (size_t i = 1; i < w->c.n; i++) {
+        if (!is_stale_log(b, w, i, &st))
+            continue;
+        n = strlen(w->text);
+        snprintf(w->text + n, sizeof(w->text) - n, "%san older log of its id, %.100s/%.60s, gives way to the one of the case", n ? "; " : "",
+                 b->s->home_sp.dirs[w->going[i].dir].path, w->going[i].name);
+    }
+}
+
 /* The file itself: locked where it lies; linked into the spool unless it is the key, which moves later. */
 static int link_part(struct back *b, struct work *w, size_t i)
 {
@@ -281,6 +317,8 @@ static int link_part(struct back *b, struct work *w, size_t i)
         return ESTALE;
     }
     error = keep_locked(b, w, p, fd);
+    if (error == 0)
+        remove_stale(b, w, i);
     if (error == 0 && i > 0)
         error = file_link(from_fd(b, p), p->name, home_fd(b, g->dir), g->name, p->st.st_dev, p->st.st_ino);
     if (error == 0 && i > 0)
@@ -340,6 +378,7 @@ static int name_part(struct back *b, struct work *w, size_t i)
         return ENAMETOOLONG;
     if (!side_touch(&b->s->home_side, g->dir) || !side_touch(&b->s->home_side, g->aside))
         return ENOMEM;
+    remove_stale(b, w, i);
     error = file_move(home_fd(b, g->aside), name, home_fd(b, g->dir), g->name);
     if (error == 0)
         g->there = THERE_NAMED;
@@ -399,6 +438,7 @@ static void first_step(struct back *b)
         if (!w->live || !may_go(b, w))
             continue;
         foretell(b, w);
+        note_stale(b, w);
         error = put_parts(b, w);
         if (error == EXDEV && !w->copied) {
             withdraw(b, w);
@@ -606,8 +646,10 @@ static void dry(struct lq_job *j, struct site *s, struct work *w)
 {
     struct back b = { j, s, w, 1 };
 
-    if (may_go(&b, w))
+    if (may_go(&b, w)) {
         foretell(&b, w);
+        note_stale(&b, w);
+    }
     forget(w);
 }
 

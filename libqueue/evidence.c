@@ -580,11 +580,14 @@ static int open_output(struct evidence *e, struct lq_error *err)
         return rc;
     if (is_case(e))
         return error_set(err, LQ_EREFUSED, "%s: in a vault that is the name of a case; choose another place or name", e->opts->output);
-    /* Without a name until it is whole; some file systems cannot do that. */
+    /* Without a name until it is whole; where the file system cannot do that, under one that says so. */
     error = file_stat(e->dir, e->base, &st) != FILE_GONE ? EEXIST : file_create_unnamed(e->dir, 0600, &e->fd);
-    e->unnamed = error == 0;
-    if (error == EOPNOTSUPP)
-        error = file_create(e->dir, e->base, 0600, &e->fd);
+    if (error == EOPNOTSUPP) {
+        snprintf(e->partial, sizeof(e->partial), ".%.200s.partial-%ld", e->base, (long)getpid());
+        error = file_create(e->dir, e->partial, 0600, &e->fd);
+        if (error)
+            e->partial[0] = '\0';
+    }
     if (error == EEXIST)
         return error_set(err, LQ_EREFUSED, "%s exists; nothing is overwritten", e->opts->output);
     if (error) {
@@ -600,16 +603,34 @@ static int open_output(struct evidence *e, struct lq_error *err)
     return error ? evidence_error(e, "records.ndjson", error, err) : LQ_OK;
 }
 
+/* No name that is there is taken. Where the file system cannot rename so (NFS, FUSE), the name is made first, and what is replaced is ours. */
+static int give_name(struct evidence *e)
+{
+    int fd, error;
+
+    if (!e->partial[0]) {
+        error = file_give_name(e->fd, e->dir, e->base);
+    } else {
+        error = file_move(e->dir, e->partial, e->dir, e->base);
+        if (error == EINVAL && (error = file_create(e->dir, e->base, 0600, &fd)) == 0) {
+            close(fd);
+            error = file_replace(e->dir, e->partial, e->base);
+            if (error)
+                file_remove(e->dir, e->base);
+        }
+    }
+    e->named = error == 0;
+    return error;
+}
+
 static int finish_output(struct evidence *e, struct lq_error *err)
 {
     int error = tar_end(&e->tar, e->hash);
 
     if (error == 0)
         error = file_sync(e->fd);
-    if (error == 0 && e->unnamed) {
-        error = file_give_name(e->fd, e->dir, e->base);
-        e->unnamed = error != 0;
-    }
+    if (error == 0)
+        error = give_name(e);
     if (error == 0)
         error = file_sync(e->dir);
     if (error == EEXIST)
@@ -623,8 +644,10 @@ static void evidence_done(struct evidence *e, bool keep)
         tar_done(&e->tar);
     if (e->fd >= 0) {
         close(e->fd);
-        if (!keep && !e->unnamed)
+        if (!keep && e->named)
             file_remove(e->dir, e->base);
+        else if (e->partial[0] && !e->named)
+            file_remove(e->dir, e->partial);
     }
     records_done(&e->records);
     records_done(&e->originals);

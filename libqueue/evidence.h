@@ -20,7 +20,8 @@ struct evidence {
     const char *base;               /* the archive's name, in dir */
     char *dir_name;
     int dir, fd;
-    bool unnamed;               /* fd's file has no name yet */
+    char partial[NAME_MAX + 1];     /* fd's file until it is whole; "": has none */
+    bool named;                     /* it is base now */
     struct records records;
     bool records_kept;              /* the case's own go into the archive; only the summary is made anew */
     struct records originals;       /* redacted: what is in place of the files */

@@ -45,3 +45,15 @@ if [ "$(id -u)" = 0 ]; then
 else
     echo "mqquarantine: $PWD/own/mqtools is a vault of user NAME, who alone lists and restores its cases: runuser -u NAME -- mqquarantine list --vault $PWD/own/mqtools"
 fi | theirs
+
+echo '--- a case that was carried here from a host with other users goes back as the queue'"'"'s own'
+for mta in exim postfix; do
+    flooded "$mta" "at-$mta"
+    [ "$(id -u)" != 0 ] || chown -R 65534:65534 "at-$mta"
+    tree "at-$mta" >before
+    quiet mqquarantine take --spool "at-$mta" --vault carried $FLOOD -q deferred,incoming,held --why test --yes | grep ' of '
+    [ "$(id -u)" != 0 ] || chown -R 12345:12345 carried/2*/data/*
+    quiet mqquarantine restore --vault carried "$(the_case carried)" --yes | grep ' of '
+    tree "at-$mta" | diff before - >/dev/null && echo 'as it was'
+    rm -rf carried
+done

@@ -4,8 +4,43 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <time.h>
+
+/* A file system that has no files without names (FUSE, vfat), and whether what is synced there has the name `watched` before it is on disk. */
+static bool no_unnamed;
+static char watched[512];
+static unsigned ready_early, partial_seen;
+
+int openat(int dir, const char *name, int flags, ...)
+{
+    mode_t mode = 0;
+    va_list ap;
+
+    va_start(ap, flags);
+    if (flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE)
+        mode = va_arg(ap, mode_t);
+    va_end(ap);
+    if (no_unnamed && (flags & O_TMPFILE) == O_TMPFILE) {
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    return (int)syscall(SYS_openat, dir, name, flags, mode);
+}
+
+int fsync(int fd)
+{
+    struct stat st, named;
+
+    if (no_unnamed && *watched && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && st.st_nlink == 1) {
+        ready_early += lstat(watched, &named) == 0 && named.st_ino == st.st_ino && named.st_dev == st.st_dev;
+        partial_seen++;
+    }
+    return (int)syscall(SYS_fsync, fd);
+}
 
 #define CASE "20261122T031415Z-a1b2"
 
@@ -428,6 +463,29 @@ START_TEST(evidence_of_case)
 }
 END_TEST
 
+/* Where a file must have a name from the beginning, it gets that of the pack only when it is whole. */
+START_TEST(evidence_without_unnamed_files)
+{
+    struct lq_vault *v = make_vault("v");
+    struct lq_case *c = sealed_case(v, "v", LQ_MOVED);
+    struct lq_pack_opts opts = evidence(at("out/e.tar.gz"));
+    struct lq_error err = { 0 };
+
+    ck_assert_int_eq(mkdir(at("out"), 0700), 0);
+    snprintf(watched, sizeof(watched), "%s", at("out/e.tar.gz"));
+    no_unnamed = true;
+    ck_assert_msg(lq_pack(c, NULL, &opts, &err) == LQ_OK, "%s", err.text);
+    ck_assert_uint_gt(partial_seen, 0);
+    ck_assert_uint_eq(ready_early, 0);
+    ck_assert_int_eq(run("test \"$(ls -A '%s')\" = e.tar.gz", at("out")), 0);
+    ck_assert_int_eq(lq_pack(c, NULL, &opts, &err), LQ_EREFUSED);
+    ck_assert_int_eq(run("test \"$(ls -A '%s')\" = e.tar.gz", at("out")), 0);
+    no_unnamed = false;
+    lq_case_close(c);
+    lq_vault_close(v);
+}
+END_TEST
+
 START_TEST(evidence_of_packed_case)
 {
     struct lq_error err = { 0 };
@@ -588,6 +646,7 @@ static Suite *suite(void)
     tcase_add_loop_test(c, hostile, 0, sizeof(archives) / sizeof(*archives));
     tcase_add_loop_test(c, truncated, 0, 16);
     tcase_add_loop_test(c, evidence_of_case, 0, 3);
+    tcase_add_test(c, evidence_without_unnamed_files);
     tcase_add_test(c, evidence_of_packed_case);
     tcase_add_test(c, evidence_is_no_case);
     tcase_add_loop_test(c, bad_output, 0, sizeof(bad_outputs) / sizeof(*bad_outputs));
