@@ -54,8 +54,9 @@ static int read_text(struct lq_case *c, struct sealed *s, struct lq_error *err)
 
     r = file_open(c->fd, "manifest-sha256.txt", &fd, &st);
     if (r != FILE_OK)
-        return error_set(err, LQ_EDAMAGED, "%s/manifest-sha256.txt: %s; whether the messages are as they were sealed cannot be told", c->path,
-                         file_result_text(r));
+        return error_set(err, LQ_EDAMAGED, "%s/manifest-sha256.txt: %s; whether the messages are as they were sealed cannot be told, so none goes back. Put it back "
+                         "from a copy; or, where what is there now is to be trusted: touch %s/INCOMPLETE, then mqquarantine seal", c->path,
+                         file_result_text(r), c->path);
     s->text.limit = MANIFEST_MAX;
     while (error == 0 && (n = read(fd, s->block, BAG_BLOCK)) != 0) {
         if (n > 0)

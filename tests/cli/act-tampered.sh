@@ -110,6 +110,23 @@ undo=$(the_case v)
 quiet mqpurge --undo "$undo" --vault v --yes | grep -v counts | sed -E 's|data/0-exim/[^ :]*-D|data/…-D|; /^$/d'
 echo "back: $(count q $FLOOD -x)"
 
+echo '--- its manifest is gone: nothing goes back until somebody vouches for it; the packed copy of an undo case goes back once'
+rm -rf q v
+flooded exim q
+quiet mqquarantine take --spool q --vault v $FLOOD -m 4 --why test --yes >/dev/null
+case=$(the_case v)
+rm "v/$case/manifest-sha256.txt"
+quiet mqquarantine restore --vault v "$case" --yes | grep -v counts
+touch "v/$case/INCOMPLETE"
+quiet mqquarantine seal --vault v "$case"
+quiet mqquarantine restore --vault v "$case" --yes | grep -v counts
+quiet mqpurge --spool q --vault v $FLOOD -m 4 --why test --yes >/dev/null
+undo=$("$MQQUARANTINE" list --vault v | awk '$2 == "purged" { print $1 }')
+mkdir aside; cp "v/$undo.tar.zst" aside
+quiet mqpurge --undo "$undo" --vault v --yes | grep -v counts
+rm q/input/*
+quiet mqquarantine restore "./aside/$undo.tar.zst" --vault v --yes | grep -v counts
+
 echo '--- not sealed, killed: verify and seal name the same first step'
 rm -rf q v
 flooded exim q
