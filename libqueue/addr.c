@@ -333,6 +333,8 @@ static bool add_item(struct netset *set, struct bytes item, bool *fits)
             return false;
     } else if (slash < item.n && !prefix_length(bytes_skip(item, slash + 1), prefix, &prefix)) {
         return false;
+    } else if (v6 && is_v4(&s.low) && prefix < 96) {
+        return false;       /* a mapped address with the length of an IPv4 network: neither of both readings is sure */
     }
     if (dash == item.n) {
         fill_behind(&s.low, v6 ? prefix : prefix + 96, false);

@@ -119,3 +119,12 @@ run mqgrep --from later -v -f x -c
 : >empty
 run mqgrep --from empty
 run mqstat --from empty --now 1795300000 -k client
+# What is no address is in no network, and not outside of one either.
+for client in '192.0.2.7' 'fe80::1%eth0' 'no address' ''; do
+    echo "{\"schema\":\"mqtools.record/1\",\"queue_id\":\"id-${client:-empty}\",\"client_address\":\"$client\"}"
+done >clients
+echo '{"schema":"mqtools.record/1","queue_id":"id-none","client_address":null}' >>clients
+run mqgrep --from clients --fields id,client -p 192.0.2.0/24
+run mqgrep --from clients --fields id,client -e 'not client in 192.0.2.0/24'
+run mqgrep --from clients --fields id,client -v -p 0.0.0.0/0,::/0
+run mqgrep --from clients --fields id,client -e 'client = fe80::1*'
