@@ -476,6 +476,14 @@ static const char *word(void)
     return words[roll(COUNT(words))];
 }
 
+/* Of a queue an address is one; records from elsewhere are cli/from.sh's business. */
+static const char *address(void)
+{
+    static const char *const addresses[] = { "203.0.113.7", "203.0.113.77", "192.0.2.1", "2001:db8::1" };
+
+    return addresses[roll(COUNT(addresses))];
+}
+
 static int64_t number(void)
 {
     static const int64_t values[] = { 0, 1, 2, 5, 100, 2062, 4096, 1795293358, 1795293358 - 86400, -5, RECORD_NUMBER_MAX };
@@ -503,7 +511,7 @@ static void random_record(struct lq_record *r)
         if (roll(4) == 0)
             continue;
         if (field_table[f].type == LQ_TYPE_TEXT)
-            set_text(r, (enum lq_field)f, word());
+            set_text(r, (enum lq_field)f, f == LQ_CLIENT_ADDRESS || f == LQ_ORIGIN_ADDRESS ? address() : word());
         else if (field_table[f].type != LQ_TYPE_RECIPIENTS)
             record_set_number(r, (enum lq_field)f, number());
     }
@@ -517,7 +525,7 @@ static void random_record(struct lq_record *r)
         const char *text = word();
 
         hop->by = record_copy(r, text, strlen(text));
-        text = word();
+        text = address();
         hop->address = record_copy(r, text, strlen(text));
         hop->time = 1 + roll(2000000000);
     }
