@@ -478,11 +478,11 @@ static int one_case(const struct lq_job *j, struct lq_error *err)
     return LQ_OK;
 }
 
-/* As many messages at a time as descriptors allow: the lock of each, and of a held one that of its new key. */
+/* As many messages at a time as descriptors allow: the lock of each, and of a held one its key and the new one. */
 static int make_batch(struct lq_job *j, struct lq_error *err)
 {
     bool restore = j->opts.verb == LQ_RESTORE;
-    size_t each = restore ? CLAIM_PARTS_MAX + 2 : 2, used = 128, max = restore ? RESTORE_MAX : BATCH_MAX;
+    size_t each = restore ? CLAIM_PARTS_MAX + 2 : 3, used = 128, max = restore ? RESTORE_MAX : BATCH_MAX;
     struct rlimit limit;
 
     for (size_t i = 0; i < j->site_count; i++)
@@ -758,8 +758,7 @@ static int run_batch(struct lq_job *j, struct lq_error *err)
         try_batch(j, s, n);
     else
         job_verb(j)->batch(j, s, j->batch, n);
-    for (size_t i = 0; i < n; i++)
-        claim_end(&j->batch[i]);
+    claims_end(j->batch, n);
     if (who_back(&j->who, &back) != LQ_OK)
         job_ends(j, n, LQ_EIO, "%s", back.text);
     if (n == 0)

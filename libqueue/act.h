@@ -215,6 +215,8 @@ const char *job_mark(const struct lq_job *j);
 /* Claim the message and see that it is the one that was selected, and still selected; else w says why not. */
 void claim_message(struct lq_job *j, struct site *s, struct work *w);
 void claim_end(struct work *w);
+/* The same for a batch, several at a time. */
+void claims_end(struct work *w, size_t n);
 /* Whether the claimed file has this name now. */
 bool piece_is_at(const struct piece *p, int dir, const char *name);
 /* Whether the server works on it although it is claimed (in_use in backend.h). dir, name: where its key is now. */

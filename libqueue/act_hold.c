@@ -1,6 +1,6 @@
 /*
  * Holding and releasing in place, the server's own way. The actor says what becomes of the key; here it is written beside the old one
- * under a name that no server looks at, synced, and put over it or moved, a thousand messages at a time: at any instant there is one
+ * under a name that no server looks at, synced, and put over it or moved, a batch at a time: at any instant there is one
  * whole key. Where it takes both (Sendmail), a second link keeps the old one until both are done, so that recover can undo a move.
  */
 #include <errno.h>
@@ -19,25 +19,30 @@ struct hold {
     bool on;
 };
 
-static int read_key(struct site *s, const struct piece *key, struct buf *out)
+/*
+ * The descriptor stays open until the batch is done: the rename over it would have to free the old file else, and wait for the disk each time
+ * (see claims_end()).
+ */
+static int read_key(struct site *s, struct work *w, struct buf *out)
 {
+    const struct piece *key = &w->c.parts[0];
     struct source src = { .fd = -1 };
     const unsigned char *p;
     struct stat st;
     size_t got;
     int fd, error;
 
-    if (file_open(s->sp.dirs[key->dir].fd, key->name, &fd, &st) != FILE_OK || st.st_ino != key->st.st_ino || st.st_dev != key->st.st_dev)
+    if (file_open(s->sp.dirs[key->dir].fd, key->name, &fd, &st) != FILE_OK)
         return ESTALE;
-    if (st.st_size > KEY_MAX || source_file(&src, fd, (uint64_t)st.st_size) < 0) {
-        close(fd);
+    w->fds[w->fd_count++] = fd;
+    if (st.st_ino != key->st.st_ino || st.st_dev != key->st.st_dev)
+        return ESTALE;
+    if (st.st_size > KEY_MAX || source_file(&src, fd, (uint64_t)st.st_size) < 0)
         return st.st_size > KEY_MAX ? EFBIG : ENOMEM;
-    }
     for (uint64_t off = 0; (p = source_at(&src, off, SOURCE_VIEW_MAX, &got)) != NULL; off += got)
         buf_add(out, p, got);
     error = src.error ? src.error : out->failed ? ENOMEM : out->n != (size_t)st.st_size ? ESTALE : 0;
     source_done(&src);
-    close(fd);
     return error;
 }
 
@@ -54,7 +59,7 @@ static bool decide(struct hold *h, struct work *w)
     }
     /* A message of one file is held by its place: its bytes are not asked for. */
     if (!h->s->actor->one_file)
-        error = read_key(h->s, &w->c.parts[0], &key);
+        error = read_key(h->s, w, &key);
     w->held = error == 0 ? calloc(1, sizeof(*w->held)) : NULL;
     if (error != 0)
         work_fail(w, "its control file cannot be read: %s", strerrordesc_np(error));
@@ -236,6 +241,11 @@ static int prepare(struct hold *h, struct work *w)
     return temp_name(h, w, temp) ? write_new(h, w, temp) : ENAMETOOLONG;
 }
 
+static int new_key(const struct work *w)
+{
+    return w->fds[w->fd_count - 1];
+}
+
 static bool is_new(const struct hold *h, const struct work *w, size_t i)
 {
     return i < h->j->cut && w[i].live && w[i].held->rewritten;
@@ -249,8 +259,8 @@ static void sync_new(struct hold *h, struct work *w, size_t from, size_t end, si
 
     while (first < end && !is_new(h, w, first))
         first++;
-    if (first < end && file_sync_all_pays(w[first].fds[0], written)) {
-        error = file_sync_all(w[first].fds[0]);
+    if (first < end && file_sync_all_pays(new_key(&w[first]), written)) {
+        error = file_sync_all(new_key(&w[first]));
         if (error != 0)
             stop_or_fail(h, &w[first], first, disk_is_full(error) ? error : EIO);
         return;
@@ -258,11 +268,11 @@ static void sync_new(struct hold *h, struct work *w, size_t from, size_t end, si
     /* One by one, but all are on their way while the first is waited for. */
     for (size_t i = first; i < end; i++)
         if (is_new(h, w, i))
-            file_sync_begin(w[i].fds[0]);
+            file_sync_begin(new_key(&w[i]));
     for (size_t i = first; i < end; i++) {
         char temp[NAME_MAX + 1];
 
-        error = is_new(h, w, i) ? file_sync(w[i].fds[0]) : 0;
+        error = is_new(h, w, i) ? file_sync(new_key(&w[i])) : 0;
         if (error == 0)
             continue;
         undone(h, temp_name(h, &w[i], temp) ? disk_remove(key_dir(h, &w[i]), temp) : ENAMETOOLONG);
@@ -304,10 +314,10 @@ static int sync_batch(struct hold *h, struct work *w, size_t n)
  */
 static size_t run_some(struct hold *h, struct work *w, size_t from, size_t n)
 {
-    enum { SOME = 1024 };
-    size_t end, written = 0;
+    enum { ROOM = 32 << 20 };
+    size_t end, written = 0, bytes = 0;
 
-    for (end = from; end < n && end < h->j->cut && written < SOME; end++) {
+    for (end = from; end < n && end < h->j->cut && bytes < ROOM; end++) {
         int error = 0;
 
         if (w[end].live && decide(h, &w[end]))
@@ -318,7 +328,10 @@ static size_t run_some(struct hold *h, struct work *w, size_t from, size_t n)
         }
         if (error != 0)
             stop_or_fail(h, &w[end], end, error);
-        written += w[end].live && w[end].held->rewritten;
+        if (w[end].live && w[end].held->rewritten) {
+            written++;
+            bytes += w[end].held->bytes.n;
+        }
         if (w[end].held)
             buf_done(&w[end].held->bytes);
     }
