@@ -4,6 +4,7 @@
  * only a stat, and does nothing else. What mqstat is measured against.
  *
  *     yardstick read MTA SPOOL [--threads N]    prints files opened, files stat'ed, seconds
+ *     yardstick rewrite MTA SPOOL               each control file written anew beside itself, one sync of all, then renamed over it, and a sync
  *     yardstick run COMMAND...                  prints seconds and peak memory (KiB) of a command
  */
 #include <dirent.h>
@@ -180,6 +181,66 @@ static int read_main(const struct mta *mta, const char *spool, int threads)
     return 0;
 }
 
+/* --- what holding has to do at least --- */
+
+static bool is_key(const char *name)
+{
+    const size_t n = strlen(name);
+
+    return work.mta->classify == exim ? name[n - 1] == 'H' : name[0] == 'q';
+}
+
+static void beside(const struct item *item, char temp[300])
+{
+    snprintf(temp, 300, ".%s", item->name);
+}
+
+static void write_beside(const struct item *item)
+{
+    static char bytes[1 << 20];
+    char temp[300];
+    int in = openat(item->dir, item->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC), out;
+    ssize_t n = in < 0 ? -1 : read(in, bytes, sizeof(bytes));
+
+    if (n < 0 || close(in) < 0)
+        die(item->name);
+    beside(item, temp);
+    out = openat(item->dir, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (out < 0 || write(out, bytes, (size_t)n) != n || close(out) < 0)
+        die(temp);
+}
+
+static void put_over(const struct item *item)
+{
+    char temp[300];
+
+    beside(item, temp);
+    if (renameat(item->dir, temp, item->dir, item->name) < 0)
+        die(item->name);
+}
+
+static int rewrite_main(const struct mta *mta, const char *spool)
+{
+    int root = open(spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (root < 0)
+        die(spool);
+    work.mta = mta;
+    for (size_t i = 0; mta->dirs[i]; i++)
+        list(root, mta->dirs[i], 0);
+    for (size_t i = 0; i < work.count; i++)
+        if (is_key(work.items[i].name))
+            write_beside(&work.items[i]);
+    if (syncfs(root) < 0)
+        die("sync");
+    for (size_t i = 0; i < work.count; i++)
+        if (is_key(work.items[i].name))
+            put_over(&work.items[i]);
+    if (syncfs(root) < 0)
+        die("sync");
+    return 0;
+}
+
 /* Output of the command goes where ours would; what we have to say goes to descriptor 3. */
 static int run_main(char **argv)
 {
@@ -274,10 +335,14 @@ int main(int argc, char **argv)
         for (size_t i = 0; i < sizeof(mtas) / sizeof(mtas[0]); i++)
             if (strcmp(argv[2], mtas[i].name) == 0)
                 return read_main(&mtas[i], argv[3], threads);
+    if (argc == 4 && strcmp(argv[1], "rewrite") == 0)
+        for (size_t i = 0; i < sizeof(mtas) / sizeof(mtas[0]); i++)
+            if (strcmp(argv[2], mtas[i].name) == 0 && mtas[i].classify != postfix)
+                return rewrite_main(&mtas[i], argv[3]);
     if (argc == 4 && strcmp(argv[1], "rename") == 0)
         return loop_main(argv[2], argv[3]);
     if (argc == 3 && strcmp(argv[1], "unlink") == 0)
         return loop_main(argv[2], NULL);
-    fputs("usage: yardstick read MTA SPOOL [--threads N]\n       yardstick rename TREE OTHER\n       yardstick unlink TREE\n       yardstick run COMMAND... 3>RESULT\n", stderr);
+    fputs("usage: yardstick read MTA SPOOL [--threads N]\n       yardstick rewrite exim|sendmail SPOOL\n       yardstick rename TREE OTHER\n       yardstick unlink TREE\n       yardstick run COMMAND... 3>RESULT\n", stderr);
     return 2;
 }
