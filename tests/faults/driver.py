@@ -397,6 +397,11 @@ class Tally:
         self.passed += 1
         self.lines.append("ok    " + text)
 
+    def skip(self, text):
+        """As bad as a failure: what is not tried is not known."""
+        self.failed += 1
+        self.lines.append("SKIP  " + text)
+
     def bad(self, text, why=()):
         self.failed += 1
         self.lines.append("FAIL  " + text)
