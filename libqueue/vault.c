@@ -256,7 +256,8 @@ static bool half_made(const struct lq_vault *v)
 
 static int cannot_make(const char *path, int error, struct lq_error *err)
 {
-    return error_set(err, error == ENOSPC ? LQ_ENOSPC : error == EACCES ? LQ_EACCES : LQ_EIO, "vault %s cannot be made: %s", path, strerror(error));
+    return error_set(err, error == ENOSPC || error == EDQUOT ? LQ_ENOSPC : error == EACCES ? LQ_EACCES : LQ_EIO,
+                     "vault %s cannot be made: %s", path, strerror(error));
 }
 
 /* LOOK writes nothing; OPEN finishes one that was being made. */
