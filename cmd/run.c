@@ -213,6 +213,16 @@ static int next(struct lq_job *job, const struct lq_outcome **o, struct lq_error
     return lq_job_next(job, o, err);
 }
 
+/* Why a job could not go on; where a disk is full or a quota used up, what helps. */
+static void tell_failure(const struct lq_error *err, const char *then)
+{
+    report(REPORT_FAILED, "%s", err->text);
+    if (err->status == LQ_ENOSPC)
+        report(REPORT_NOTE, "make room for the vault and for the queue, on the disk or in the quota; %s", then);
+}
+
+static const char again[] = "then run the same command again", finish[] = "'mqquarantine recover' ends what was begun, 'mqquarantine seal' seals the case";
+
 static void work(struct acting *a, struct lq_job *job)
 {
     const struct lq_outcome *o;
@@ -232,7 +242,7 @@ static void work(struct acting *a, struct lq_job *job)
     }
     wipe(&pace);
     if (rc < 0)
-        report(REPORT_FAILED, "%s", err.text);
+        tell_failure(&err, again);
 }
 
 /* Of a job that others can be told of: one that filled a case, or held something. */
@@ -269,13 +279,13 @@ bool run_job(struct acting *a)
     uint64_t before = a->done;
 
     if (begin(&job, a, &err) < 0) {
-        report(REPORT_FAILED, "%s", err.text);
+        tell_failure(&err, again);
         return false;
     }
     warn(job);
     work(a, job);
     keep_name(a, job, a->done - before);
     if (lq_job_end(job, &err) < 0)
-        report(REPORT_FAILED, "%s", err.text);
+        tell_failure(&err, finish);
     return true;
 }
