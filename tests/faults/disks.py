@@ -37,7 +37,7 @@ ROOM = [0, 1 << 10, 2 << 10, 4 << 10, 6 << 10, 8 << 10, 12 << 10, 16 << 10, 24 <
         1 << 20, (1 << 20) + (16 << 10), (1 << 20) + (64 << 10)]
 
 # btrfs sets aside more for each change than it needs.
-ROOM_BTRFS = [n << 16 for n in (0, 1, 2, 4, 8, 12, *range(16, 48))]
+ROOM_BTRFS = [n << 16 for n in (0, 1, 2, 4, 8, 12, *range(16, 48, 2))]
 
 # How a command ends that had no room: what helps is in it.
 TOLD = ("make room for the vault and for the queue, on the disk or in the quota", "no room for the undo case", "no room to unpack")
