@@ -311,7 +311,13 @@ static int unpack_one(void *ctx, const struct packed_file *f, struct lq_error *e
     return rc == LQ_OK && c->k.failed ? error_memory(err) : rc;
 }
 
-/* Before the first byte: nobody should fill the disk to learn that it is full. */
+static int no_room(const struct lq_case *c, int error, struct lq_error *err)
+{
+    return error_set(err, LQ_ENOSPC, "%s: no room to unpack %llu files of %llu bytes: %s", c->path, (unsigned long long)c->payload_files,
+                     (unsigned long long)c->info.bytes, strerror(error));
+}
+
+/* Before the first byte: nobody should fill the disk to learn that it is full. Of quotas nothing is known yet. */
 static int check_room(const struct lq_case *c, struct lq_error *err)
 {
     struct statvfs fs;
@@ -320,8 +326,7 @@ static int check_room(const struct lq_case *c, struct lq_error *err)
         return case_error(c, "", errno, err);
     if (c->info.bytes / fs.f_frsize + c->payload_files + SPARE / fs.f_frsize > fs.f_bavail ||
         (fs.f_files > 0 && c->payload_files + 100 > fs.f_favail))
-        return error_set(err, LQ_ENOSPC, "%s: no room to unpack %llu files of %llu bytes", c->path, (unsigned long long)c->payload_files,
-                         (unsigned long long)c->info.bytes);
+        return no_room(c, ENOSPC, err);
     return LQ_OK;
 }
 
@@ -342,6 +347,8 @@ static int make_tree(struct lq_case *c, struct lq_error *err)
     c->tree = error == 0 ? strdup(name) : NULL;
     if (error == 0 && !c->tree)
         error = ENOMEM;
+    if (error == ENOSPC || error == EDQUOT)
+        return no_room(c, error, err);
     return error ? case_error(c, name, error, err) : LQ_OK;
 }
 

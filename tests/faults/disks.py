@@ -40,7 +40,8 @@ ROOM = [0, 1 << 10, 2 << 10, 4 << 10, 6 << 10, 8 << 10, 12 << 10, 16 << 10, 24 <
 ROOM_BTRFS = [n << 16 for n in (0, 1, 2, 4, 8, 12, *range(16, 48, 2))]
 
 # How a command ends that had no room: what helps is in it.
-TOLD = ("make room for the vault and for the queue, on the disk or in the quota", "no room for the undo case", "no room to unpack")
+TOLD = ("make room for the vault and for the queue, on the disk or in the quota", "no room for the undo case", "no room to unpack",
+        "cannot unpack")
 
 
 def sh(*argv):
