@@ -203,8 +203,9 @@ class Subvolume(Disk):
 
     def fill(self, room):
         self._settle()
-        used = sh("btrfs", "qgroup", "show", "--raw", "-f", self.path).splitlines()[2].split()[1]
-        self._limit(str(int(used) + room))
+        # A warning may come first: that what was counted is not sure.
+        rows = [line.split() for line in sh("btrfs", "qgroup", "show", "--raw", "-f", self.path).splitlines() if line.startswith("0/")]
+        self._limit(str(int(rows[0][1]) + room))
 
     def empty(self):
         self._limit("none")
