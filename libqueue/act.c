@@ -230,6 +230,7 @@ static int use_vault(struct lq_job *j, struct site *s, struct lq_error *err)
 
     if (rc != LQ_OK)
         return rc;
+    v->makes_room = s->q->in_case != NULL;
     for (s->use = 0; s->use < j->use_count; s->use++)
         if (fstat(v->fd, &is) == 0 && fstat(j->uses[s->use].vault->fd, &was) == 0 && is.st_dev == was.st_dev && is.st_ino == was.st_ino)
             break;
@@ -908,6 +909,9 @@ static int end_case(struct lq_job *j, struct vault_use *use, struct lq_error *er
         case_remove_tree(use->vault, j->name);
         return LQ_OK;
     }
+    /* Records and manifests need room, too. */
+    if (j->fatal == LQ_ENOSPC)
+        vault_use_reserve(use->vault);
     rc = journal(j, use->c, use, err);
     if (rc != LQ_OK)
         return rc;

@@ -191,7 +191,8 @@ static void first_step(struct take *t)
         error = make_dirs(t, w);
         if (error == 0)
             error = put_parts(t, w);
-        if (disk_is_full(error) && job_more_room(t->j, t->s)) {
+        /* Copies would only eat the room that the last lines need. */
+        if (disk_is_full(error) && !w->copied && job_more_room(t->j, t->s)) {
             withdraw(t, w);
             error = make_dirs(t, w);
             if (error == 0)

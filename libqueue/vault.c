@@ -21,7 +21,8 @@
  * one in another directory, twice for its logs), and some hundred bytes a message for the job, the ledger and the journal. That
  * is about 600 KiB; records and manifests wait for `seal`.
  */
-enum { RESERVE = 1 << 20 };
+/* Of the reserve, how much is kept for who puts back, drops or recovers: that is what makes room on a full disk. */
+enum { RESERVE = 1 << 20, RESERVE_LAST = 256 << 10 };
 
 static const char *const usual_vault = "/var/spool/mqtools";
 
@@ -317,28 +318,29 @@ static int sync_parent(const struct lq_vault *v)
     return error;
 }
 
-/* On a full disk there is none: taking mail needs almost no room, so that is no reason to refuse. */
+/* On a full disk there is none, or what the last job left: taking mail needs almost no room, so that is no reason to refuse. */
 static void make_reserve(struct lq_vault *v)
 {
-    struct stat st;
+    struct stat st = { 0 };
 
-    if (file_open_rw(v->fd, "reserve", &v->reserve, &st) == FILE_OK) {
-        if (st.st_size >= RESERVE)
-            return;
-    } else if (file_create(v->fd, "reserve", 0600, &v->reserve) != 0) {
+    if (file_open_rw(v->fd, "reserve", &v->reserve, &st) != FILE_OK && file_create(v->fd, "reserve", 0600, &v->reserve) != 0) {
         v->reserve = -1;
         return;
     }
-    if (file_truncate(v->reserve, 0) != 0 || file_reserve(v->reserve, RESERVE) != 0)
-        file_truncate(v->reserve, 0);
+    if (st.st_size >= RESERVE || file_reserve(v->reserve, RESERVE) == 0)
+        return;
+    file_truncate(v->reserve, (uint64_t)st.st_size);
+    if (st.st_size < RESERVE_LAST && file_reserve(v->reserve, RESERVE_LAST) != 0)
+        file_truncate(v->reserve, (uint64_t)st.st_size);
 }
 
 bool vault_use_reserve(struct lq_vault *v)
 {
+    uint64_t keep = v && v->makes_room ? 0 : RESERVE_LAST;
     struct stat st;
 
     /* Cut by its descriptor: whoever works as the owner of a queue cannot remove a name in root's directory. */
-    return v && v->reserve >= 0 && fstat(v->reserve, &st) == 0 && st.st_size > 0 && file_truncate(v->reserve, 0) == 0 &&
+    return v && v->reserve >= 0 && fstat(v->reserve, &st) == 0 && (uint64_t)st.st_size > keep && file_truncate(v->reserve, keep) == 0 &&
            file_sync(v->reserve) == 0;
 }
 
@@ -375,6 +377,7 @@ int lq_vault_open(struct lq_vault **out, const char *dir, struct lq_error *err)
 
         if (file_open_rw(v->fd, "reserve", &v->reserve, &st) != FILE_OK)
             v->reserve = -1;
+        v->makes_room = true;
         *out = v;
     }
     return rc;

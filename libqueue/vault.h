@@ -22,6 +22,7 @@ struct lq_vault {
     char *path;
     int fd, jobs, ledger;
     int reserve;                    /* -1: there is none */
+    bool makes_room;                /* may use the last of it: puts messages back, or takes cases away */
     dev_t dev;
 };
 
@@ -44,7 +45,7 @@ int vault_place(const char *path, char **real, uint64_t *reserve);
  * LQ_OK, LQ_EREFUSED, LQ_ENOMEM.
  */
 int vault_not_scanned(const char *what, const char *path, struct lq_error *err);
-/* Free the reserve file: there is a little room now. False: it was free already. */
+/* Free the reserve file, but for its last part where mail is taken: there is a little room now. False: it was free already. */
 bool vault_use_reserve(struct lq_vault *v);
 
 /* A network file system, where renames replace and locks may be one or none: acting there needs lq_job_opts.nfs_ok. */

@@ -24,8 +24,10 @@ where() { # where QUEUE VAULT
     done
     echo "in the queue and in cases together: $(($(count "$1") + in))"
 }
+# holding N: the case of so many messages; two of one second have no order.
+holding() { "$MQQUARANTINE" list --vault disk/v -j | sed -nE "s/.*\"case\":\"([^\"]+)\".*\"messages\":$1,.*/\1/p"; }
 status() { sed -E -e 's/[0-9,]+ of [0-9,]+ messages/N of M messages/' -e 's/, [0-9]+ (skipped|failed)/, N \1/g' | plain; }
-few() { local rc=0; "$(program "$1")" "${@:2}" >.out 2>.err || rc=$?; status <.err | sed 's/^/! /'; sort .out | sed -E 's/ [^ ]+: / ID: /' | status | grep -E '^(take|hold|release|restore|purge) ID' | sort -u; echo "= $rc"; }
+few() { local rc=0; "$(program "$1")" "${@:2}" >.out 2>.err || rc=$?; status <.err | sed 's/^/! /'; sort .out | sed -E -e 's/ [^ ]+: / ID: /' -e 's/(its id is now) .*/\1 NEW/' | status | grep -E '^(take|hold|release|restore|purge) ID' | sort -u; echo "= $rc"; }
 
 for mta in $MTAS; do
     echo "--- $mta: the vault's disk is full, the queue's is another"
@@ -41,6 +43,8 @@ for mta in $MTAS; do
     few mqpurge --spool "q-$mta" --vault disk/v -r @bigmail.example -x --why test -n
     few mqpurge --spool "q-$mta" --vault disk/v -r @bigmail.example -x --why test --yes
     where "q-$mta" disk/v
+    # The last of the reserve is for who goes back.
+    few mqquarantine restore --vault disk/v --yes "$(holding 1)"
     rm -f disk/filler
     for case in $("$MQQUARANTINE" list --vault disk/v 2>/dev/null | awk 'NR > 1 { print $1 }'); do
         "$MQQUARANTINE" restore --vault disk/v --yes "$case" >/dev/null 2>&1
@@ -76,6 +80,8 @@ for mta in $MTAS; do
     few mqpurge --spool disk/q --vault disk/v -r @bigmail.example -x --why test -n
     few mqpurge --spool disk/q --vault disk/v -r @bigmail.example -x --why test --yes
     where disk/q disk/v
+    few mqquarantine restore --vault disk/v --yes "$(holding 1)"
+    few mqquarantine drop --vault disk/v --expect 5 --why test "$(holding 5)"
     rm -f disk/filler
     for case in $("$MQQUARANTINE" list --vault disk/v 2>/dev/null | awk 'NR > 1 { print $1 }'); do
         "$MQQUARANTINE" restore --vault disk/v --yes "$case" >/dev/null 2>&1
