@@ -25,12 +25,14 @@ void plan_begin(struct plan *p, size_t queues, bool reports)
     begin_tally(&p->senders, "sender");
     begin_tally(&p->accounts, "user");
     begin_tally(&p->clients, "client");
+    begin_tally(&p->subjects, "subject");
     begin_tally(&p->logins, "auth_user");
 }
 
 uint64_t plan_fields(const struct plan *p)
 {
-    return tally_fields(&p->senders) | tally_fields(&p->accounts) | tally_fields(&p->clients) | collateral_fields() | backscatter_fields() |
+    return tally_fields(&p->senders) | tally_fields(&p->accounts) | tally_fields(&p->clients) | tally_fields(&p->subjects) |
+           collateral_fields() | backscatter_fields() |
            LQ_FIELD_BIT(LQ_SPOOL) | LQ_FIELD_BIT(LQ_QUEUE_ID) | LQ_FIELD_BIT(LQ_ARRIVAL_TIME) | LQ_FIELD_BIT(LQ_MESSAGE_SIZE) | LQ_FIELD_BIT(LQ_SUBJECT);
 }
 
@@ -120,6 +122,7 @@ void plan_note(struct plan *p, const struct lq_record *rec, size_t queue)
     tally_add(&p->senders, rec, 0, &s);
     tally_add(&p->accounts, rec, 0, &s);
     tally_add(&p->clients, rec, 0, &s);
+    tally_add(&p->subjects, rec, 0, &s);
     tally_add(&p->logins, rec, 0, &s);
     collateral_note(&p->collateral, rec);
     if (p->reports)
@@ -133,7 +136,7 @@ void plan_note(struct plan *p, const struct lq_record *rec, size_t queue)
 /* --- the text --- */
 
 /* "  senders     a@b 1,203, c@d 12, and 7 others"; nothing where nobody is named. */
-static void show_top(struct text *t, const char *title, const struct tally *tally)
+static void show_top(struct text *t, const char *title, const struct tally *tally, bool quoted)
 {
     size_t n, named = 0;
     uint32_t *sorted = tally_sorted(tally, &n);
@@ -142,14 +145,16 @@ static void show_top(struct text *t, const char *title, const struct tally *tall
     for (size_t i = 0; i < n; i++) {
         struct group g = tally_group(tally, sorted[i]);
         const struct counted *e = g.sums;
+        const char *quote;
 
         if (!e->text)
             continue;
         if (++named > TOP_SHOWN)
             continue;
-        text_put(&line, named > 1 ? ", " : "");
-        key_show(&line, &tally->keys[0], (struct lq_str){ e->text, count_kept(e) }, ESCAPE_BLANKS);
-        text_put(&line, count_cut(e) ? "... " : " ");
+        quote = quoted && count_kept(e) > 0 ? "\"" : "";
+        text_format(&line, "%s%s", named > 1 ? ", " : "", quote);
+        key_show(&line, &tally->keys[0], (struct lq_str){ e->text, count_kept(e) }, quoted ? 0 : ESCAPE_BLANKS);
+        text_format(&line, "%s%s ", count_cut(e) ? "..." : "", quote);
         text_count(&line, e->messages);
     }
     if (named > 0)
@@ -190,9 +195,11 @@ void plan_show(struct text *t, const struct plan *p, const char *verb, struct se
         text_time(t, p->last);
         text_char(t, '\n');
     }
-    show_top(t, "senders", &p->senders);
-    show_top(t, "accounts", &p->accounts);
-    show_top(t, "clients", &p->clients);
+    show_top(t, "senders", &p->senders, false);
+    show_top(t, "accounts", &p->accounts, false);
+    show_top(t, "clients", &p->clients, false);
+    /* Several subjects of one account may be its owner's own mail. */
+    show_top(t, "subjects", &p->subjects, true);
     text_add(t, p->samples.p, p->samples.n);
     collateral_show(t, &p->collateral, sel, &p->accounts);
     if (p->reports)
@@ -204,6 +211,7 @@ void plan_done(struct plan *p)
     tally_done(&p->senders);
     tally_done(&p->accounts);
     tally_done(&p->clients);
+    tally_done(&p->subjects);
     tally_done(&p->logins);
     text_done(&p->samples);
     backscatter_done(&p->backscatter);

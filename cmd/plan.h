@@ -11,7 +11,7 @@
 enum { PLAN_SAMPLES = 5 };
 
 struct plan {
-    struct tally senders, accounts, clients;
+    struct tally senders, accounts, clients, subjects;
     struct tally logins;        /* accounts of the SMTP server alone, for the block */
     struct collateral collateral;
     bool reports;               /* senders get some */
