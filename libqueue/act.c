@@ -5,6 +5,7 @@
  * changes has BATCH_PER_DIR of its messages on average, and small enough for the descriptors that hold its locks.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -503,12 +504,51 @@ static int make_batch(struct lq_job *j, struct lq_error *err)
     return j->batch ? LQ_OK : error_memory(err);
 }
 
+/* A vault, a job and a case, and while the case is sealed once more each directory that messages came from. */
+static size_t files_needed(const struct lq_job *j)
+{
+    enum { OWN = 48, PER_MESSAGE = 4, MOST = 1 << 14 };
+    size_t dirs = 0, need;
+
+    for (size_t i = 0; i < j->site_count; i++)
+        dirs += j->sites[i].sp.dir_count;
+    need = OWN + 2 * (dirs < PER_MESSAGE * j->set->count ? dirs : PER_MESSAGE * j->set->count);
+    return need < MOST ? need : MOST;
+}
+
+/* To run out of descriptors in the middle would leave an empty case, or one without its hashes. */
+static int check_files(const struct lq_job *j, struct lq_error *err)
+{
+    size_t need = files_needed(j), n = 0;
+    struct rlimit limit = { 0 };
+    int *fds;
+
+    if (!job_verb(j)->fills_case || j->opts.dry || j->site_count == 0)
+        return LQ_OK;
+    listing_more_files();
+    fds = calloc(need, sizeof(*fds));
+    if (!fds)
+        return error_memory(err);
+    while (n < need && (fds[n] = fcntl(j->sites[0].sp.fd, F_DUPFD_CLOEXEC, 0)) >= 0)
+        n++;
+    for (size_t i = 0; i < n; i++)
+        close(fds[i]);
+    free(fds);
+    if (n == need)
+        return LQ_OK;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    return error_set(err, LQ_EREFUSED, "too few open files are allowed (ulimit -n: %llu): %zu more are needed, %zu are left; nothing was changed",
+                     (unsigned long long)limit.rlim_cur, need, n);
+}
+
 static int begin(struct lq_job *j, struct lq_error *err)
 {
     int rc = LQ_OK;
 
     for (size_t i = 0; i < j->set->queue_count && rc == LQ_OK; i++)
         rc = open_site(j, &j->sites[j->site_count++], &j->set->queues[i], err);
+    if (rc == LQ_OK)
+        rc = check_files(j, err);
     for (size_t i = 0; i < j->site_count && rc == LQ_OK && !j->opts.dry; i++)
         rc = use_vault(j, &j->sites[i], err);
     if (rc == LQ_OK)

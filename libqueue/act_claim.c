@@ -141,10 +141,30 @@ static bool seems_locked(const struct site *s, const struct claim *c)
     return false;
 }
 
+/* A file of the message that is terabytes of holes, put there by damage or malice: to hash or copy its zeros would take days, and fill the vault. */
+static const struct piece *hollow_part(const struct site *s, const struct claim *c)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        const struct piece *p = &c->parts[i];
+        struct stat st;
+        bool hollow;
+        int fd;
+
+        if (p->st.st_size <= SOURCE_HOLES_MAX || file_open(s->sp.dirs[p->dir].fd, p->name, &fd, &st) != FILE_OK)
+            continue;
+        hollow = source_hollow(fd, (uint64_t)st.st_size);
+        close(fd);
+        if (hollow)
+            return p;
+    }
+    return NULL;
+}
+
 void claim_message(struct lq_job *j, struct site *s, struct work *w)
 {
     struct entry entries[UINT8_MAX];
     struct ref ref;
+    const struct piece *hollow;
     enum claim_result r;
 
     w->c.n = 0;
@@ -164,6 +184,9 @@ void claim_message(struct lq_job *j, struct site *s, struct work *w)
         work_skip(w, "it is not the message that was selected: its id is another's now");
     else if (work_finished(s, w))
         work_skip(w, "it is delivered, and about to leave the queue");
+    else if (job_verb(j)->fills_case && (hollow = hollow_part(s, &w->c)) != NULL)
+        work_skip(w, "most of its file %.100s was never written (%lld bytes, with holes): no case takes it; mqpurge --no-undo deletes it", hollow->name,
+                  (long long)hollow->st.st_size);
     else if (j->opts.filter && !s->home && !unchanged(j, s, w))
         w->live = still_selected(j, s, w);
     if (!w->live)

@@ -131,7 +131,7 @@ static int copy_part(struct live *l, const struct entry *e, const struct stat *w
         return 0;
     }
     *changed = !same(&st, was);
-    error = *changed ? 0 : file_make_below(l->stage, dir->path, &into, NULL);
+    error = *changed ? 0 : source_hollow(from, (uint64_t)st.st_size) ? ENODATA : file_make_below(l->stage, dir->path, &into, NULL);
     if (error == 0 && !*changed) {
         error = file_create(into, e->name, 0600, &to);
         close(into);
@@ -198,6 +198,8 @@ static int copy_message(struct live *l, const struct set_item *item, struct lq_e
     for (unsigned i = 0; r == COPY_CHANGED && i < TRIES; i++)
         r = try_copy(l, item, &error);
     reading_end(&l->rd);
+    if (r == COPY_FAILED && error == ENODATA)
+        return error_set(err, LQ_EREFUSED, "message %s: %s; nobody could send or unpack its zeros: leave it out of the selection", item->id, source_why(error));
     if (r == COPY_FAILED)
         return evidence_error(l->e, item->id, error, err);
     /* A redacted record is made with the hashes, of the copy. */

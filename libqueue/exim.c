@@ -373,6 +373,8 @@ static int body(struct reading *rd, body_fn *emit, void *ctx)
     for (; (at = source_at(&rd->src, off, SOURCE_VIEW_MAX, &got)) != NULL; off += got)
         if ((rc = emit(ctx, at, got)) != 0)
             return rc;
+    if (rd->src.error)
+        record_problem(rd->rec, "%s: %s", reading_path(rd, e), source_why(rd->src.error));
     return rd->src.error || off < (uint64_t)st.st_size || !rd->rec->scratch[NOTE_WHOLE];
 }
 

@@ -75,10 +75,8 @@ static void problem(struct exim_parse *p, uint64_t off, const char *fmt, ...)
 
 void exim_unreadable(struct exim_parse *p, unsigned section)
 {
-    const char *why = strerrordesc_np(p->src->error);
-
     record_problem(p->rec, "%s%s%s: cannot be read beyond offset %llu: %s", p->dir, *p->dir ? "/" : "", p->name,
-                   (unsigned long long)p->src->size, why ? why : "input/output error");
+                   (unsigned long long)p->src->size, source_why(p->src->error));
     record_broken(p->rec, section);
 }
 

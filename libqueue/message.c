@@ -120,7 +120,7 @@ static int copy_file(struct reading *rd, const struct entry *e, lq_write_fn *wri
         if (write(ctx, p, got) != 0)
             return error_set(err, LQ_EIO, "writing %s stopped", reading_path(rd, e));
     if (rd->src.error)
-        return error_set(err, LQ_EIO, "%s: %s", reading_path(rd, e), strerror(rd->src.error));
+        return error_set(err, LQ_EIO, "%s: %s", reading_path(rd, e), source_why(rd->src.error));
     return LQ_OK;
 }
 

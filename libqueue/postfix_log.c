@@ -285,6 +285,10 @@ void postfix_log(struct reading *rd, const struct entry *e, const struct stat *s
     set(&rd->tmp, BYTES(""));
     set(&rd->tmp2, BYTES(""));
     read_lines(&l, defer);
+    if (rd->src.error) {
+        record_problem(rd->rec, "%s: %s", reading_path(rd, e), source_why(rd->src.error));
+        record_broken(rd->rec, SEC_LOG);
+    }
     /* Postfix deletes the log before an attempt and writes it at the end of each delivery. */
     if (defer && st->st_size > 0)
         record_replace_number(rd->rec, LQ_LAST_ATTEMPT, (int64_t)st->st_mtime);

@@ -115,7 +115,7 @@ static bool stop(struct parse *p, enum step step, const struct item *it)
     record_broken(p->rec, SEC_CONTROL);
     type_text(it->type, type);
     if (p->walk.src->error)
-        postfix_problem(p->file, "cannot be read at offset %" PRIu64 ": %s", it->at, strerror(p->walk.src->error));
+        postfix_problem(p->file, "cannot be read at offset %" PRIu64 ": %s", it->at, source_why(p->walk.src->error));
     else if (step == STEP_ITEM)
         postfix_refuse(p->file, "unexpected record %s at offset %" PRIu64, type, it->at);
     else if (step == STEP_END)

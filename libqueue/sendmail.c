@@ -167,7 +167,7 @@ static void read_control(struct reading *rd)
     free(path);
     r->scratch_text[0] = c.df_dir;
     if (rd->src.error)
-        record_problem(r, "%s: %s", reading_path(rd, key), strerror(rd->src.error));
+        record_problem(r, "%s: %s", reading_path(rd, key), source_why(rd->src.error));
     check_place(rd, key);
     check_mode(rd, key, &st);
     set_states(rd, key, &st, &c);
@@ -450,7 +450,10 @@ static int emit_file(struct reading *rd, const struct entry *df, body_fn *emit, 
         if (rc != 0)
             return rc;
     }
-    return rd->src.error ? 1 : 0;
+    if (!rd->src.error)
+        return 0;
+    record_problem(rd->rec, "%s: %s", reading_path(rd, df), source_why(rd->src.error));
+    return 1;
 }
 
 static int body(struct reading *rd, body_fn *emit, void *ctx)

@@ -656,6 +656,12 @@ void sendmail_parse(struct lq_record *r, const struct sendmail_input *in,
     struct parse p = { .rec = r, .in = in, .out = out, .src = in->src };
 
     memset(out, 0, sizeof(*out));
+    if (in->src->size > SENDMAIL_CONTROL_MAX) {
+        record_problem(r, "%s: %" PRIu64 " bytes: larger than a control file can be; it was not read", in->path, in->src->size);
+        record_broken(r, SEC_CONTROL);
+        out->refused = true;
+        return;
+    }
     buf_reset(in->tmp2, RECORD_TEXT_MAX);
     in->tmp2->limit = 4 * RECORD_TEXT_MAX;
     take_all(&p);

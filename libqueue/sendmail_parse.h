@@ -9,7 +9,10 @@
 
 #define FIELD(name) LQ_FIELD_BIT(LQ_##name)
 
-enum { SENDMAIL_VERSION_MAX = 8 };      /* 8.13 to 8.18 */
+enum {
+    SENDMAIL_VERSION_MAX = 8,           /* 8.13 to 8.18 */
+    SENDMAIL_CONTROL_MAX = 64 << 20     /* bytes: a million recipients have room in it; more is no work of a server */
+};
 
 enum macro {
     MACRO_PEER,

@@ -2,7 +2,9 @@
 #include "source.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 void source_memory(struct source *s, const void *p, size_t n)
@@ -32,6 +34,7 @@ int source_file(struct source *s, int fd, uint64_t size)
     s->size = size;
     s->fd = fd;
     s->error = 0;
+    s->holes = 0;
     return 0;
 }
 
@@ -39,6 +42,31 @@ void source_done(struct source *s)
 {
     free(s->window);
     s->window = NULL;
+}
+
+static bool all_zero(const unsigned char *p, size_t n)
+{
+    return n > 0 && p[0] == 0 && memcmp(p, p + 1, n - 1) == 0;
+}
+
+/*
+ * Nothing but zeros was read at off: whether too much of the file was never written by now. No server leaves holes, a damaged disk and whoever
+ * wants to keep us busy do: 4 TiB of them cost their maker nothing. Only who finds zeros asks, so that mail pays nothing. Where the system cannot
+ * tell holes, all is data.
+ */
+static bool too_empty(struct source *s, uint64_t off, size_t n)
+{
+    off_t data = lseek(s->fd, (off_t)off, SEEK_DATA);
+    uint64_t end = data >= 0 ? (uint64_t)data : s->size;
+
+    if (data < 0 && errno != ENXIO)
+        return false;
+    if (end < off + n)
+        return false;
+    if (end - off >= SOURCE_HOLES_MAX - s->holes)
+        return true;
+    s->holes += n;
+    return false;
 }
 
 /* Read up to n bytes at off into the window; a file that ends early is shorter than stat said. */
@@ -60,9 +88,39 @@ static void load(struct source *s, uint64_t off, size_t n)
         s->size = off + have;
         break;
     }
+    if (all_zero(s->window, have) && s->size > SOURCE_HOLES_MAX && too_empty(s, off, have)) {
+        s->error = ENODATA;
+        s->size = off;
+        have = 0;
+    }
     s->at = s->window;
     s->off = off;
     s->n = have;
+}
+
+bool source_hollow(int fd, uint64_t size)
+{
+    uint64_t at = 0, holes = 0;
+
+    while (at < size && size > SOURCE_HOLES_MAX) {
+        off_t data = lseek(fd, (off_t)at, SEEK_DATA), hole;
+
+        if (data < 0 && errno != ENXIO)
+            return false;
+        holes += (data < 0 ? size : (uint64_t)data) - at;
+        if (holes >= SOURCE_HOLES_MAX)
+            return true;
+        hole = data < 0 ? -1 : lseek(fd, data, SEEK_HOLE);
+        if (hole < 0)
+            return false;
+        at = (uint64_t)hole;
+    }
+    return false;
+}
+
+const char *source_why(int error)
+{
+    return error == ENODATA ? "most of it was never written: it has holes" : strerror(error);
 }
 
 const unsigned char *source_fill(struct source *s, uint64_t off, size_t want, size_t *got)

@@ -7,13 +7,15 @@
 #ifndef SOURCE_H
 #define SOURCE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "bytes.h"
 
 enum {
     SOURCE_FIRST = 4096,        /* the first read: holds the whole envelope of most messages */
-    SOURCE_VIEW_MAX = 65536     /* the longest view that can be asked for */
+    SOURCE_VIEW_MAX = 65536,    /* the longest view that can be asked for */
+    SOURCE_HOLES_MAX = 64 << 20 /* bytes of holes: fewer are read as the zeros they stand for, a file with so many is not read */
 };
 
 struct source {
@@ -22,7 +24,8 @@ struct source {
     size_t n;
     uint64_t size;              /* of the whole; shrinks when the file turns out shorter */
     int fd;                     /* -1: memory */
-    int error;                  /* errno of a read that failed; the rest then looks like the end */
+    int error;                  /* errno of a read that failed, ENODATA: too many holes; the rest then looks like the end */
+    uint64_t holes;             /* bytes of them that were read */
     unsigned char *window;      /* owned; kept from file to file */
     size_t first, view;         /* sizes of first and later reads; tests make them tiny */
 };
@@ -31,6 +34,10 @@ void source_memory(struct source *s, const void *p, size_t n);
 /* Take fd (stays the caller's) of `size` bytes. s must have been zeroed once before its first use. 0, or -1 without memory. */
 int source_file(struct source *s, int fd, uint64_t size);
 void source_done(struct source *s);
+/* Whether the open file has SOURCE_HOLES_MAX bytes of holes or more; false where nobody can tell. Moves fd's offset. */
+bool source_hollow(int fd, uint64_t size);
+/* What error means, for a sentence. */
+const char *source_why(int error);
 
 const unsigned char *source_fill(struct source *s, uint64_t off, size_t want, size_t *got);
 

@@ -2,6 +2,7 @@
 #include <check.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,6 +86,33 @@ START_TEST(long_line_comes_in_pieces)
     ck_assert_uint_eq(pieces, 4);
     ck_assert_int_eq(source_line(&s, &off, &line), LINE_NONE);
     free(text);
+}
+END_TEST
+
+/* Holes are zeros, but nobody reads terabytes of them; what comes before them is there. */
+START_TEST(holes_without_end)
+{
+    const uint64_t sizes[] = { SOURCE_HOLES_MAX / 2, (uint64_t)1 << 40 };
+    FILE *f = tmpfile();
+
+    for (size_t i = 0; i < 2; i++) {
+        struct source s = { 0 };
+        uint64_t off = 0;
+        size_t got;
+
+        ck_assert_int_eq(ftruncate(fileno(f), 0), 0);
+        ck_assert_int_eq(pwrite(fileno(f), "abc", 3, 0), 3);
+        ck_assert_int_eq(ftruncate(fileno(f), (off_t)sizes[i]), 0);
+        ck_assert(source_hollow(fileno(f), sizes[i]) == (i == 1));
+        ck_assert_int_eq(source_file(&s, fileno(f), sizes[i]), 0);
+        for (; source_at(&s, off, SOURCE_VIEW_MAX, &got) && off < SOURCE_HOLES_MAX; off += got)
+            continue;
+        ck_assert_int_eq(s.error, i == 1 ? ENODATA : 0);
+        ck_assert_uint_gt(off, 0);
+        ck_assert(i == 1 || off == sizes[i]);
+        source_done(&s);
+    }
+    fclose(f);
 }
 END_TEST
 
@@ -414,6 +442,7 @@ int main(void)
     tcase_add_loop_test(t, lines, 0, COUNT(line_rows));
     tcase_add_test(t, long_line_comes_in_pieces);
     tcase_add_test(t, shrunken_file);
+    tcase_add_test(t, holes_without_end);
     tcase_add_loop_test(t, opens_regular_files_only, 0, COUNT(file_rows));
     tcase_add_test(t, follows_only_trusted_links_to_directories);
     tcase_add_test(t, buf_counts_what_it_does_not_keep);
