@@ -27,6 +27,6 @@ echo "= ${PIPESTATUS[0]}"
 # Too few descriptors for a case: said before there is one, or a vault.
 rm -rf q
 message q 1aaaaa-000001-aa a@example.com b@example.net x
-(ulimit -n 24 && run mqpurge --spool q --vault v -s a@example.com --why test --expect 1) | sed -E 's/[0-9]+( more|\)| are left)/N\1/g'
+(ulimit -n 24 && run mqpurge --spool q --vault v -f a@example.com --why test --expect 1) | sed -E 's/[0-9]+( more|\)| are left)/N\1/g'
 [ ! -e v ] || echo 'something is in the vault'
 run mqgrep --spool q -c
