@@ -680,24 +680,45 @@ static void say_stayed(struct acting *a)
     text_done(&command);
 }
 
-/* A job of several rounds has a name for each. */
-static void say_held(struct acting *a, const char *vault, const struct text *where)
+static void put_spools(struct text *t, const struct acting *a)
+{
+    for (size_t i = 0; i < a->sel.spools.n; i++) {
+        text_put(t, " --spool ");
+        text_shell(t, a->sel.spools.items[i], strlen(a->sel.spools.items[i]));
+    }
+}
+
+static void put_vault(struct text *t, const struct acting *a)
+{
+    if (!a->vault)
+        return;
+    text_put(t, " --vault ");
+    text_shell(t, a->vault, strlen(a->vault));
+}
+
+/* A job of several rounds has a name for each. COMMAND NAME WHERE, and again for the next, each good to paste. */
+static void put_each(struct text *t, const struct acting *a, const char *command, const char *between, const struct text *where)
 {
     const char *end = a->names.p + a->names.n;
-    struct text spools = { 0 };
 
-    for (size_t i = 0; i < a->sel.spools.n; i++) {
-        text_put(&spools, " --spool ");
-        text_shell(&spools, a->sel.spools.items[i], strlen(a->sel.spools.items[i]));
-    }
     for (const char *p = a->names.p; p < end;) {
         const char *blank = memchr(p, ' ', (size_t)(end - p)), *stop = blank ? blank : end;
 
-        report(REPORT_NOTE, "to release %s: mqquarantine release %.*s%.*s%s%.*s", blank || p > a->names.p ? "these" : "them", (int)(stop - p), p,
-               (int)spools.n, spools.p ? spools.p : "", vault, (int)where->n, where->p ? where->p : "");
+        text_format(t, "%s%s %.*s%.*s", p > a->names.p ? between : "", command, (int)(stop - p), p, (int)where->n, where->n ? where->p : "");
         p = blank ? blank + 1 : end;
     }
-    text_done(&spools);
+}
+
+static void say_held(const struct acting *a)
+{
+    struct text where = { 0 }, t = { 0 };
+
+    put_spools(&where, a);
+    put_vault(&where, a);
+    put_each(&t, a, "mqquarantine release", "; ", &where);
+    report(REPORT_NOTE, "to release %s: %.*s", memchr(a->names.p, ' ', a->names.n) ? "these" : "them", (int)t.n, t.p);
+    text_done(&where);
+    text_done(&t);
 }
 
 /* By their ids, or by a number that refuses where others are held, too. */
@@ -722,25 +743,33 @@ static void say_came_back_held(struct acting *a)
 
 static void say_cases(struct acting *a)
 {
-    const char *vault = a->vault ? " --vault " : "";
-    struct text where = { 0 };
+    struct text where = { 0 }, t = { 0 };
 
     if (a->names.n == 0)
         return;
+    /* A vault is found by its name, or from the spools as they were named. */
     if (a->vault)
-        text_shell(&where, a->vault, strlen(a->vault));
-    if (a->verb == LQ_TAKE)
-        report(REPORT_NOTE, "case%s %.*s; to look: mqquarantine show %.*s%s%.*s; to put them back: mqquarantine restore %.*s%s%.*s",
-               memchr(a->names.p, ' ', a->names.n) ? "s" : "", (int)a->names.n, a->names.p, (int)a->names.n, a->names.p, vault,
-               (int)where.n, where.p, (int)a->names.n, a->names.p, vault, (int)where.n, where.p);
+        put_vault(&where, a);
+    else
+        put_spools(&where, a);
+    if (a->verb == LQ_TAKE) {
+        text_format(&t, "case%s %.*s; to look: mqquarantine show %.*s%.*s; to put them back: ", memchr(a->names.p, ' ', a->names.n) ? "s" : "",
+                    (int)a->names.n, a->names.p, (int)a->names.n, a->names.p, (int)where.n, where.n ? where.p : "");
+        put_each(&t, a, "mqquarantine restore", "; ", &where);
+        report(REPORT_NOTE, "%.*s", (int)t.n, t.p);
+    }
     if (a->verb == LQ_HOLD)
-        say_held(a, vault, &where);
-    if (a->verb == LQ_PURGE)
-        report(REPORT_NOTE, "to undo: mqpurge --undo %.*s%s%.*s", (int)a->names.n, a->names.p, vault, (int)where.n, where.p);
+        say_held(a);
+    if (a->verb == LQ_PURGE) {
+        text_put(&t, "to undo: ");
+        put_each(&t, a, "mqpurge --undo", "; ", &where);
+        report(REPORT_NOTE, "%.*s", (int)t.n, t.p);
+    }
     /* root takes no other user's vault for one of its own. */
     if (a->where.n > 0 && geteuid() != 0)
         cases_whose(a->where.p, geteuid());
     text_done(&where);
+    text_done(&t);
 }
 
 /* Of a case that was restored before nothing may be left. */
@@ -749,9 +778,11 @@ static void none_selected(const struct acting *a)
     bool whole = !select_narrows(&a->sel) && !a->from.given;
     struct text t = { 0 };
 
-    text_count(&t, whole ? a->went_all : a->went);
+    text_count(&t, a->went > 0 && !whole ? a->went : a->went_all);
     if (a->went > 0 || (whole && a->went_all > 0))
         report(REPORT_NOTE, "all %.*s went back already; nothing was changed", (int)t.n, t.p);
+    else if (a->went_all > 0)
+        report(REPORT_NOTE, "no message is selected; nothing was changed (%.*s of the case went back already)", (int)t.n, t.p);
     else
         report(REPORT_NOTE, "no message is selected; nothing was changed");
     text_done(&t);

@@ -362,15 +362,26 @@ static void expire(struct quarantine *q)
             report(REPORT_FAILED, "%s", err.text);
 }
 
+static void print_and_note(void *any, const char *sentence)
+{
+    *(bool *)any = true;
+    print(NULL, sentence);
+}
+
 static void recover(struct quarantine *q)
 {
     struct lq_error err;
+    bool any = false;
 
     if (!cases_vaults(&q->cases, q->a.vault, &q->a.sel))
         return;
     for (size_t i = 0; i < q->cases.vault_count; i++)
-        if (lq_vault_recover(q->cases.vaults[i], print, NULL, &err) < 0)
+        if (lq_vault_recover(q->cases.vaults[i], print_and_note, &any, &err) < 0) {
             report(REPORT_FAILED, "%s", err.text);
+            any = true;
+        }
+    if (!any)
+        report(REPORT_NOTE, "nothing to recover: no job was interrupted");
 }
 
 /* --- verbs --- */

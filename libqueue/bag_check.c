@@ -46,8 +46,11 @@ void bag_check_file(struct bag_check *k, const char *path)
     for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++)
         if (strcmp(path, kept[i].name) == 0)
             k->keep = kept[i].text;
-    if (k->keep)
+    /* What is there and empty (everything went back before it was sealed) is not missing. */
+    if (k->keep) {
+        buf_add_char(k->keep, '\0');
         k->keep->n = 0;
+    }
     if (strcmp(path, "INCOMPLETE") == 0)
         k->incomplete = true;
     if (k->n == k->cap) {

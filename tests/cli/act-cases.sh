@@ -86,3 +86,14 @@ run mqquarantine expire --vault v --days 1 -n
 quiet mqquarantine drop --vault v 20200101T000000Z-0000 --why finished --yes
 quiet mqquarantine show --vault v 20200101T000000Z-0000
 run mqquarantine recover --vault v
+
+echo '--- a case that was never sealed, and from which everything went back'
+flooded exim empty 3
+quiet mqquarantine take --spool empty --vault v2 --all --why test --yes
+case=$(the_case v2)
+touch "v2/$case/INCOMPLETE"
+quiet mqquarantine restore --vault v2 "$case" --yes
+run mqquarantine seal --vault v2 "$case"
+run mqquarantine verify --vault v2 "$case"
+run mqquarantine recover --vault v2
+quiet mqquarantine restore --vault v2 "$case" -f nobody@nowhere.example --yes
