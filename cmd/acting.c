@@ -326,6 +326,7 @@ static void new_set(struct acting *a)
 
     plan_done(&a->plan);
     plan_begin(&a->plan, a->sel.queue_count, a->verb == LQ_BOUNCE);
+    a->plan.back = a->verb == LQ_RESTORE;
     lq_set_free(a->set);
     if (lq_set_new(&a->set, &err) < 0)
         report_no_memory();

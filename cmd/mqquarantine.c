@@ -176,6 +176,7 @@ static void show_messages(struct quarantine *q, struct lq_case *c)
         select_lend(&q->a.sel, queue);
     }
     plan_begin(&plan, q->a.sel.queue_count, false);
+    plan.back = true;
     w.fields = q->a.json ? LQ_FIELDS_ALL : plan_fields(&plan);
     while (walk_next(&w, &rec) == LQ_OK) {
         if (lq_case_went_back(q->a.sel.queues[w.index].queue, rec))

@@ -172,7 +172,7 @@ static void show_queues(struct text *t, const struct plan *p, const struct selec
     for (size_t i = 0; i < p->queues && i < sel->queue_count; i++) {
         if (p->per_queue[i] == 0)
             continue;
-        text_put(t, "  queue       ");
+        text_put(t, p->back ? "  goes back to " : "  queue       ");
         text_escape(t, p->dirs[i], strlen(p->dirs[i]), 0);
         text_format(t, " (%s): ", lq_queue_mta(sel->queues[i].queue));
         text_count(t, p->per_queue[i]);

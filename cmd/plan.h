@@ -23,6 +23,7 @@ struct plan {
     uint64_t *per_queue;        /* messages of each queue of the selection */
     char **dirs;                /* of each that has some: its spool; of a case the one that the messages are from */
     size_t queues;
+    bool back;                  /* messages of a case: those spools are where they go */
 };
 
 /* reports: what is done sends non-delivery reports. */

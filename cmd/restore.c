@@ -51,6 +51,16 @@ static bool may_go_back(struct acting *a, const struct lq_case *c)
         report(REPORT_FAILED, "%s is redacted: it tells of messages, but holds none that could be put back", info->name);
         return !(a->refused = true);
     }
+    if (info->strangers) {
+        report(REPORT_FAILED, "%s: others than root or you may change this directory at any moment, so nothing of it is put back (show and verify read it)",
+               info->path);
+        return !(a->refused = true);
+    }
+    if (info->elsewhere && !a->again) {
+        report(REPORT_FAILED, "%s is a copy, or lies in no vault that made it: its messages may be in a queue or delivered already, and restoring could "
+                              "deliver them twice (--again does it all the same)", info->path);
+        return !(a->refused = true);
+    }
     if (info->custody == LQ_COPY && !a->again) {
         report(REPORT_FAILED, "%s holds copies, not the messages that were taken out of a queue: restoring would deliver them twice (--again "
                               "does it all the same)", info->name);

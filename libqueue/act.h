@@ -83,7 +83,7 @@ void folders_done(struct folders *t);
 int folders_give(int fd, uid_t uid, gid_t gid, struct lq_error *err);
 
 /*
- * Copy a file as a new one with the same mode and times, synced and compared; on failure nothing is left. uid (uid_t)-1: the owner is whoever
+ * Copy a file as a new one with the same mode, without the bits of strip, and times, synced and compared; on failure nothing is left. uid (uid_t)-1: the owner is whoever
  * works. *fd: NULL, or the open copy. Errno, ESTALE when the source is not the inode that was claimed or changed meanwhile, EBADMSG when the copy differs.
  */
 struct copy {
@@ -92,6 +92,7 @@ struct copy {
     const struct stat *st;
     uid_t uid;
     gid_t gid;
+    mode_t strip;
     int *fd;
 };
 int disk_copy(const struct copy *c);

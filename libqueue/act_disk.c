@@ -354,7 +354,7 @@ static int fill(const struct copy *c, int from, int to, struct digest *d)
     if (c->uid != (uid_t)-1)
         error = file_set_owner(to, c->uid, c->gid);
     if (error == 0)
-        error = file_set_mode(to, c->st->st_mode & 07777);
+        error = file_set_mode(to, c->st->st_mode & 07777 & ~c->strip);
     if (error == 0)
         error = file_set_times(to, c->st);
     if (error == 0)

@@ -36,14 +36,32 @@ struct back {
 
 /* --- the way home --- */
 
+/* Whether this machine's own server says that its spool is there. */
+static bool is_configured(const char *dir, const char *mta)
+{
+    struct lq_spools *spools;
+    struct stat is, has;
+    bool found = false;
+
+    if (stat(dir, &is) < 0 || lq_spools_find(&spools, mta, NULL) != LQ_OK)
+        return false;
+    for (size_t i = 0; i < lq_spools_count(spools) && !found; i++)
+        found = stat(lq_spools_dir(spools, i), &has) == 0 && has.st_dev == is.st_dev && has.st_ino == is.st_ino;
+    lq_spools_free(spools);
+    return found;
+}
+
 static int open_home(struct site *s, struct lq_error *err)
 {
-    const char *dir = s->q->in_case->spools[s->q->case_spool].spool;
+    const char *dir = s->q->in_case->spools[s->q->case_spool].spool, *mta = s->q->backend->name;
     int rc = lq_queue_open(&s->home, NULL, dir, NULL, err);
 
-    /* A spool that was emptied may show no trait of its server; that it is where the messages came from is known. */
+    /* A spool that was emptied may show no trait of its server; that it is where the messages came from is known of our own cases. */
+    if (rc == LQ_EUNKNOWN && (!s->q->in_case->info.elsewhere || is_configured(dir, mta)))
+        rc = lq_queue_open(&s->home, mta, dir, NULL, err);
     if (rc == LQ_EUNKNOWN)
-        rc = lq_queue_open(&s->home, s->q->backend->name, dir, NULL, err);
+        return error_set(err, LQ_EREFUSED, "%s, where the case says that its messages are from, is no spool of %s as far as can be told: a case from elsewhere may "
+                                           "say anything, so nothing is put there", dir, mta);
     if (rc != LQ_OK)
         return rc;
     if (s->home->backend != s->q->backend)
@@ -60,11 +78,13 @@ static int open_site(struct lq_job *j, struct site *s, struct lq_error *err)
 
     if (!c)
         return error_set(err, LQ_EINVAL, "%s: not the messages of a case", s->q->root);
+    if (c->info.strangers)
+        return error_set(err, LQ_EREFUSED, "%s: others than root may change this directory at any moment, so nothing of it is put back", c->path);
     if (c->info.custody == LQ_COPY && !j->opts.again)
         return error_set(err, LQ_EREFUSED, "%s holds copies of messages that stayed in their queue: restoring them would deliver them twice", c->name);
     s->unpacked = c->unpacked;
-    s->keep = c->unpacked || c->info.custody == LQ_COPY;
-    s->ledger_name = c->name;
+    s->keep = c->unpacked || c->info.elsewhere || c->info.custody == LQ_COPY;
+    s->ledger_name = c->ledger;
     snprintf(s->ledger_prefix, sizeof(s->ledger_prefix), "%zu-%s/", s->q->case_spool, s->q->backend->name);
     return open_home(s, err);
 }
@@ -319,6 +339,8 @@ static int link_part(struct back *b, struct work *w, size_t i)
     error = keep_locked(b, w, p, fd);
     if (error == 0)
         remove_stale(b, w, i);
+    if (error == 0 && (st.st_mode & 07777 & ~b->s->actor->modes))
+        error = file_set_mode(fd, st.st_mode & 07777 & b->s->actor->modes);
     if (error == 0 && i > 0)
         error = file_link(from_fd(b, p), p->name, home_fd(b, g->dir), g->name, p->st.st_dev, p->st.st_ino);
     if (error == 0 && i > 0)
@@ -333,7 +355,8 @@ static int copy_part(struct back *b, struct work *w, size_t i)
     char name[NAME_MAX + 1];
     struct stat dir;
     int fd, error;
-    struct copy c = { .from = from_fd(b, p), .to = home_fd(b, g->dir), .name = p->name, .as = name, .st = &p->st, .uid = (uid_t)-1, .fd = &fd };
+    struct copy c = { .from = from_fd(b, p), .to = home_fd(b, g->dir), .name = p->name, .as = name, .st = &p->st, .uid = (uid_t)-1, .fd = &fd,
+                      .strip = ~b->s->actor->modes };
 
     if (!aside_name(b, w, i, name))
         return ENAMETOOLONG;

@@ -217,6 +217,7 @@ struct lq_bouncer {
 
 struct lq_actor {
     bool one_file;              /* the key is the whole message; other parts are logs: they move after it, go before it (ids are reused) */
+    mode_t modes;               /* bits that files of it may have when they come back out of a case: what the server itself gives them */
     bool sync_after_key;        /* removing: the key's directory is on disk before the next part goes (Sendmail delivers a qf without its df) */
 
     /* Whether a claim's first part is the key: where the rest of a message can be claimed without it. NULL: it always is. */

@@ -428,7 +428,7 @@ int bag_check_read(struct lq_case *c, const struct buf *lines, uint64_t bytes, l
         error = ENOMEM;
     k.payload_bytes = bytes;
     if (error == 0 && c->vault)
-        rc = ledger_look(&ledger, c->vault, c->name, err);
+        rc = ledger_look(&ledger, c->vault, c->ledger, err);
     if (error == 0 && rc == LQ_OK)
         *findings = l.j.findings + bag_check_judge(&k, false, ledger, tell, ctx);
     ledger_close(ledger);
@@ -460,7 +460,7 @@ int lq_case_verify(struct lq_case *c, lq_finding_fn *tell, void *ctx, struct lq_
     if (open && rc == LQ_OK)
         return error_set(err, LQ_EREFUSED, "case %s is not sealed: there are no hashes to check; first: mqquarantine seal", c->name);
     if (rc == LQ_OK && c->vault)
-        rc = ledger_look(&ledger, c->vault, c->name, err);
+        rc = ledger_look(&ledger, c->vault, c->ledger, err);
     if (rc == LQ_OK && c->info.packed)
         rc = pack_check(c->archive, c->path, ledger, tell, ctx, &findings, err);
     else if (rc == LQ_OK)

@@ -252,6 +252,7 @@ static int load_info(struct lq_case *c, const char *text, size_t n, struct lq_er
         }
     if (!known)
         return error_set(err, LQ_EDAMAGED, "%s: bag-info.txt does not say Mqtools-Custody: moved, purged or copy: not a case of ours", c->path);
+    c->own_name = value_of(c, text, n, "External-Identifier");
     i->host = value_of(c, text, n, "Mqtools-Host");
     i->verb = value_of(c, text, n, "Mqtools-Verb");
     i->why = value_of(c, text, n, "Mqtools-Why");
@@ -344,7 +345,7 @@ static bool was_copied(const struct lq_case *c, const struct case_spool *s)
 {
     struct stat st;
 
-    return s->fd >= 0 && s->inode != 0 && !c->unpacked && !(c->tree && c->tree[0] == '.') && fstat(s->fd, &st) == 0 && (uint64_t)st.st_ino != s->inode;
+    return s->fd >= 0 && !c->unpacked && !(c->tree && c->tree[0] == '.') && fstat(s->fd, &st) == 0 && (uint64_t)st.st_ino != s->inode;
 }
 
 /* The directories of its spools, in the tree. One that was never made holds nothing. */
@@ -394,6 +395,73 @@ int case_read_file(struct lq_case *c, const char *name, struct buf *b)
     return read_whole(c->fd, name, b);
 }
 
+/* --- where it comes from --- */
+
+/* Nobody else can change what is in the tree, or exchange it, while it is read. */
+static bool is_ours(const struct lq_case *c)
+{
+    struct stat st;
+    int data, error;
+
+    if (fstat(c->fd, &st) < 0 || (st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & 022))
+        return false;
+    error = file_open_below(c->fd, "data", &data);
+    if (error)
+        return error == ENOENT;
+    error = fstat(data, &st);
+    close(data);
+    return error == 0 && (st.st_uid == 0 || st.st_uid == geteuid()) && !(st.st_mode & 022);
+}
+
+/*
+ * A case that was made by a job of this vault, and has the name that it was given, is the one that messages were moved into. An archive that was brought
+ * here, or renamed, may be a second one of the same messages. (A copied tree is told by its inodes.)
+ */
+static bool is_of_vault(const struct lq_case *c)
+{
+    char job[JOB_NAME + 8];
+    struct stat st;
+
+    if (!c->vault || (c->own_name && strcmp(c->own_name, c->name) != 0))
+        return false;
+    snprintf(job, sizeof(job), "%s.ndjson", c->name);
+    return c->archive < 0 || file_stat(c->vault->jobs, job, &st) == FILE_OK;
+}
+
+/*
+ * The ledger of a case from elsewhere is found by what is in the case, whatever its file is called. bag-info.txt stands for that, being first in an archive: it has
+ * the number and sizes of all files, and the hash of the journal. Who copies it from a case of ours has that case.
+ */
+static int name_ledger(struct lq_case *c, const struct buf *info, struct lq_error *err)
+{
+    const char *name = c->own_name && vault_job_name(c->own_name, strlen(c->own_name)) ? c->own_name : "case";
+    char hex[DIGEST_HEX + 1];
+    struct digest *d;
+
+    if (!c->info.elsewhere) {
+        snprintf(c->ledger, sizeof(c->ledger), "%s", c->name);
+        return LQ_OK;
+    }
+    d = digest_new();
+    if (!d)
+        return error_memory(err);
+    digest_begin(d);
+    digest_add(d, info->p ? info->p : "", info->n);
+    digest_end(d, hex);
+    digest_free(d);
+    snprintf(c->ledger, sizeof(c->ledger), "%s-%.16s", name, hex);
+    return LQ_OK;
+}
+
+static int judge(struct lq_case *c, const struct buf *info, struct lq_error *err)
+{
+    c->info.strangers = c->archive < 0 && !is_ours(c);
+    c->info.elsewhere = c->info.strangers || !is_of_vault(c);
+    if (c->info.elsewhere)
+        c->info.custody = LQ_COPY;
+    return name_ledger(c, info, err);
+}
+
 static int load_tree(struct lq_case *c, struct lq_error *err)
 {
     struct buf info = { 0 }, spools = { 0 };
@@ -411,6 +479,8 @@ static int load_tree(struct lq_case *c, struct lq_error *err)
         rc = load_info(c, info.p ? info.p : "", info.n, err);
     if (rc == LQ_OK)
         rc = load_spools(c, spools.p ? spools.p : "", spools.n, err);
+    if (rc == LQ_OK)
+        rc = judge(c, &info, err);
     if (rc == LQ_OK)
         rc = open_spools(c, err);
     c->info.sealed = info.n > 0 && value_of(c, info.p, info.n, "Payload-Oxum") && file_stat(c->fd, "INCOMPLETE", &st) == FILE_GONE;
@@ -456,7 +526,7 @@ static void finish_info(struct lq_case *c)
     if (!c->info.sealed && !c->info.packed)
         count_open(c);
     c->info.unfinished = c->vault && vault_case_crashed(c->vault, c->name);
-    if (c->vault && ledger_look(&l, c->vault, c->name, NULL) == LQ_OK) {
+    if (c->vault && ledger_look(&l, c->vault, c->ledger, NULL) == LQ_OK) {
         c->info.restored = ledger_count(l);
         ledger_close(l);
     }
@@ -478,6 +548,8 @@ static int open_packed(struct lq_case *c, struct lq_error *err)
     if (rc == LQ_OK)
         rc = load_spools(c, spools.p ? spools.p : "", spools.n, err);
     c->info.packed = c->info.sealed = true;
+    if (rc == LQ_OK)
+        rc = judge(c, &info, err);
     buf_done(&info);
     buf_done(&spools);
     return rc;
@@ -744,7 +816,7 @@ bool lq_case_went_back(const struct lq_queue *q, const struct lq_record *rec)
 
     if (!c || !c->unpacked || !c->vault || c->info.restored == 0 || !rec->ref || rec->ref->count == 0)
         return false;
-    if (!c->went && ledger_look(&c->went, c->vault, c->name, NULL) != LQ_OK)
+    if (!c->went && ledger_look(&c->went, c->vault, c->ledger, NULL) != LQ_OK)
         return false;
     key = &rec->ref->entries[0];
     dir = rec->spool->dirs[key->dir].path;
@@ -821,6 +893,7 @@ int case_create(struct lq_case **out, struct lq_vault *v, const char *name, enum
     error = make_dir(v, v->fd, name, &c->fd);
     gethostname(host, sizeof(host) - 1);
     c->tree = strdup(name);
+    snprintf(c->ledger, sizeof(c->ledger), "%s", name);
     c->info.custody = custody;
     c->info.host = keep(c, host);
     c->info.why = keep(c, intent->why);

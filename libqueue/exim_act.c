@@ -707,6 +707,7 @@ static bool prospect(const struct spool *sp, const struct lq_record *r, int64_t 
 }
 
 const struct lq_actor exim_actor = {
+    .modes = 0664,
     .owner = owner,
     .claim = claim,
     .hold = hold,

@@ -494,6 +494,8 @@ struct lq_case_info {
     bool packed, sealed;
     bool redacted;                      /* evidence without the messages themselves: lq_case_queue() refuses */
     bool unfinished;                    /* its job was interrupted: `recover` */
+    bool elsewhere;                     /* in no vault, or in one that did not make it: counts as a copy, whatever it says of itself */
+    bool strangers;                     /* a directory of neither root nor the caller: nothing of it is put back */
     const char *host, *why, *command, *verb;    /* NULL where not known */
     int64_t created;                    /* epoch seconds */
     uint64_t messages, bytes;           /* when it was filled */

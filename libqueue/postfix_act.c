@@ -885,6 +885,7 @@ static bool hold_warning(const struct spool *sp, char out[256])
 
 const struct lq_actor postfix_actor = {
     .one_file = true,
+    .modes = 0775,              /* x says that the file is whole (mail_queue.h); maildrop's have 0744, postsuper -e sets 0010 */
     .owner = owner,
     .claim = claim,
     .in_use = in_use,

@@ -21,6 +21,7 @@ struct recovery {
     lq_finding_fn *tell;
     void *ctx;
     struct lq_error *err;
+    struct ledger *ledger;      /* of a case from elsewhere */
 };
 
 static void tell(const struct recovery *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -294,6 +295,37 @@ static int each_spool(struct recovery *r, int (*settle)(struct recovery *r, cons
     return rc;
 }
 
+/* --- restore from a case that is in no vault --- */
+
+/* Only copies left it, and it is not ours to change. Its ledger is never believed without --again, so the number of the spool there does not matter. */
+static int drop_copies(struct recovery *r, const char *mta, const char *spool)
+{
+    struct pair p = { .vault = r->vault, .mark = strrchr(r->job->name, '-') + 1, .ledger = r->ledger };
+    int rc = open_home(&p, mta, spool, r->err);
+
+    if (rc == LQ_OK)
+        rc = who_become(&p.who, p.uid, p.gid, r->err);
+    if (rc == LQ_OK) {
+        pair_drop_copies(&p);
+        rc = pair_result(&p, r->err);
+        tell_pair(r, &p);
+    }
+    pair_close(&p);
+    return rc;
+}
+
+static int recover_elsewhere(struct recovery *r, const char *ledger)
+{
+    int rc = ledger_open(&r->ledger, r->vault, ledger, r->err);
+
+    if (rc != LQ_OK)
+        return rc;
+    rc = each_spool(r, drop_copies);
+    ledger_close(r->ledger);
+    r->ledger = NULL;
+    return rc;
+}
+
 /* --- purge without undo --- */
 
 static int purge_spool(struct recovery *r, const char *mta, const char *spool)
@@ -321,7 +353,9 @@ static int recover_job(struct recovery *r)
     if (is_verb(r, "purge"))
         rc = each_spool(r, purge_spool);
     name = vault_crashed_text(r->job, "case");
-    if (rc == LQ_OK && (is_verb(r, "take") || is_verb(r, "purge") || is_verb(r, "restore")))
+    if (name && is_verb(r, "restore") && !vault_job_name(name, strlen(name)))
+        rc = recover_elsewhere(r, name);
+    else if (rc == LQ_OK && (is_verb(r, "take") || is_verb(r, "purge") || is_verb(r, "restore")))
         rc = recover_case(r, name ? name : r->job->name, is_verb(r, "restore"));
     free(name);
     return rc;
@@ -338,7 +372,7 @@ int lq_vault_recover(struct lq_vault *v, lq_finding_fn *tell_fn, void *ctx, stru
         return rc;
     for (size_t i = 0; i < n; i++) {
         char *verb = vault_crashed_text(&jobs[i], "verb");
-        struct recovery r = { v, &jobs[i], verb, tell_fn, ctx, &one };
+        struct recovery r = { v, &jobs[i], verb, tell_fn, ctx, &one, NULL };
         int done = recover_job(&r);
 
         if (done == LQ_OK)

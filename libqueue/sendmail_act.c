@@ -681,6 +681,7 @@ static int owner(const struct spool *sp, uid_t *uid, gid_t *gid)
 }
 
 const struct lq_actor sendmail_actor = {
+    .modes = 0664,
     .sync_after_key = true,
     .owner = owner,
     .claim = claim,

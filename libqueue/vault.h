@@ -140,6 +140,8 @@ struct lq_case {
     uint64_t payload_files;         /* as bag-info.txt says; bytes are info's */
     struct ledger *went;            /* looked at when first asked what went back; NULL: not yet */
     char *tree;                     /* name of the open or unpacked tree in its directory; NULL while packed */
+    const char *own_name;           /* as bag-info.txt says; NULL: it does not */
+    char ledger[JOB_NAME + 20];     /* the ledger's name: of a case of the vault its own, else by what is inside */
     struct lq_case_info info;
     struct arena texts;             /* info's */
 };

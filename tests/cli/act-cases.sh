@@ -29,7 +29,7 @@ run mqquarantine seal --vault v "$case"
 
 echo '--- restored in part'
 quiet mqquarantine restore --vault v "$case" -n
-grep '^  queue' .out | plain
+grep '^  goes back' .out | plain
 id=$("$MQQUARANTINE" show --vault v -j "$case" | sed -nE 's/.*"queue_id":"([^"]*)".*/\1/p' | head -n 1)
 quiet mqquarantine restore --vault v "$case" "$id" --yes
 "$MQQUARANTINE" list --vault v | awk '$2 == "moved" { print $4, $5 }'
