@@ -734,6 +734,7 @@ static void say_came_back_held(struct acting *a)
     text_put(&t, a->held == 1 ? "it go: " : "them go: ");
     text_put(&t, "mqquarantine release");
     text_add(&t, a->held_spools.p, a->held_spools.n);
+    put_vault(&t, a);
     if (a->held > HELD_NAMED)
         text_format(&t, " -z --expect %llu", (unsigned long long)a->held);
     else
