@@ -132,7 +132,9 @@ static void exim(struct text *t, const struct literals *v4, const struct literal
 /* Of the access map's forms for IPv6 none is safe to compose from what the queue stores. */
 static void sendmail(struct text *t, const struct literals *v4, const struct literals *v6, const struct literals *accounts)
 {
-    (void)v6, (void)accounts;
+    (void)v6;
+    if (accounts->n > 0)
+        text_put(t, "# Sendmail's access map knows no accounts: change the password of each, or its mail comes from the next address\n");
     if (v4->n > 0) {
         text_put(t, "# Sendmail, file /etc/mail/access (then: makemap hash /etc/mail/access </etc/mail/access):\n");
         list(t, v4, "Connect:", " REJECT\nConnect:", " REJECT\n");
