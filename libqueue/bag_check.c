@@ -324,7 +324,9 @@ static void check_journal(struct judge *j)
     }
     if (p && p < end)
         found(j, "journal.ndjson: ends in half a line");
-    if (lines == 0 || seq < lines)
+    if (lines == 0)
+        found(j, "bag-info.txt: no Mqtools-Journal: how the journal was when the case was sealed is not known");
+    else if (seq < lines)
         found(j, "journal.ndjson: has %llu lines; when the case was sealed it had %llu", seq, lines);
 }
 

@@ -14,7 +14,7 @@ enum { FACTS = 16 };
 struct facts {
     struct page_fact all[FACTS];
     size_t n;
-    char now[TIME_TEXT], clock[160], left[160];
+    char now[TIME_TEXT], clock[160], left[160], back[160];
     struct buf reports;
 };
 
@@ -47,6 +47,26 @@ static void clock_fact(const struct evidence *e, struct facts *f)
     fact(f, "Clock", f->clock);
 }
 
+/* The counts are of what is in the archive; who compares them with the case's own wants to know where the others are. */
+static void back_fact(const struct evidence *e, struct facts *f)
+{
+    const struct lq_case_info *info = e->c ? &e->c->info : NULL;
+    uint64_t n = info ? info->restored : 0;
+    const char *where = "";
+
+    if (n == 0)
+        return;
+    if (info->sealed && e->summary.messages == info->messages)
+        where = n == 1 ? "; it is here, too" : "; they are here, too";
+    else if (info->sealed && e->summary.messages + n == info->messages)
+        where = n == 1 ? "; it is not here, nor counted" : "; they are not here, nor counted";
+    snprintf(f->back, sizeof(f->back), "%llu %s of this case went back to the queue before this was packed%s", (unsigned long long)n,
+             n == 1 ? "message" : "messages", where);
+    fact(f, "Put back", f->back);
+    if (e->opts->tell)
+        e->opts->tell(e->opts->tell_ctx, f->back);
+}
+
 static void gather(const struct evidence *e, struct facts *f)
 {
     job_time(f->now);
@@ -58,6 +78,7 @@ static void gather(const struct evidence *e, struct facts *f)
     if (e->left > 0)
         snprintf(f->left, sizeof(f->left), "%llu messages that left the queue, or kept changing, while they were copied", (unsigned long long)e->left);
     fact(f, "Not here", f->left);
+    back_fact(e, f);
     if (e->opts->redact)
         fact(f, "Redacted", "no messages, addresses, accounts or names");
 }

@@ -297,6 +297,7 @@ static const struct { const char *name, *command, *expect; } breaks[] = {
     { "another custody",      "sed -i s/moved/copy/ bag-info.txt", "bag-info.txt: changed\n" },
     { "another why in the journal", "sed -i 1s/flood/fl00d/ journal.ndjson", "journal.ndjson: the chain breaks before line 2\n" },
     { "its last line changed", "sed -i '$s/messages.:3/messages\":2/' journal.ndjson", "journal.ndjson: line 2 is not the one that was there when the case was sealed" },
+    { "no journal's hash",    "sed -i /^Mqtools-Journal/d bag-info.txt", "bag-info.txt: no Mqtools-Journal: how the journal was when the case was sealed is not known" },
     { "its last line gone",   "sed -i '$d' journal.ndjson", "journal.ndjson: has 1 lines; when the case was sealed it had 2" },
     { "no journal",           "rm journal.ndjson", "journal.ndjson: has 0 lines" },
     { "half a line at its end", "printf '{' >>journal.ndjson", "journal.ndjson: ends in half a line" },
