@@ -761,6 +761,9 @@ static size_t claim_batch(struct lq_job *j, struct site *s)
         spool_names_asker(&s->sp, n);
         claim_one(j, s, w, j->next + n);
         n++;
+        /* The last of several with one id takes the logs along: the others have to be gone by then. */
+        if (w->c.namesakes > 0 && n < left && set_namesake(j->set, w->index, w->index + 1))
+            break;
         if (!w->live)
             continue;
         dirs += !seen[w->c.parts[0].dir];

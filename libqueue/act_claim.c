@@ -25,7 +25,7 @@ static bool present_ref(const struct site *s, const struct set_item *item, struc
             entries[n++] = (struct entry){ .name = p->name, .id = p->name + p->id_at, .dir = s->map[p->dir], .id_len = p->id_len,
                                            .role = p->role };
     }
-    *ref = (struct ref){ entries, n, false };
+    *ref = (struct ref){ entries, n, item->twin };
     return true;
 }
 
@@ -160,6 +160,25 @@ static const struct piece *hollow_part(const struct site *s, const struct claim 
     return NULL;
 }
 
+/* How many messages right before this one in the set have its id: they lie side by side. */
+static unsigned namesakes_before(const struct lq_job *j, const struct work *w)
+{
+    unsigned n = 0;
+
+    while (n < w->index && set_namesake(j->set, w->index - n - 1, w->index))
+        n++;
+    return n;
+}
+
+/* Whose logs move with a message; a dry run says what will be left when it is this one's turn. */
+static void tell_namesakes(const struct lq_job *j, struct work *w)
+{
+    bool takes = j->opts.verb == LQ_TAKE || j->opts.verb == LQ_PURGE;
+
+    if (takes && w->c.namesakes > (j->opts.dry ? namesakes_before(j, w) : 0))
+        snprintf(w->text, sizeof(w->text), "another message has the same id, and the logs stay with it");
+}
+
 void claim_message(struct lq_job *j, struct site *s, struct work *w)
 {
     struct entry entries[UINT8_MAX];
@@ -167,7 +186,7 @@ void claim_message(struct lq_job *j, struct site *s, struct work *w)
     const struct piece *hollow;
     enum claim_result r;
 
-    w->c.n = 0;
+    w->c.n = w->c.namesakes = 0;
     w->c.lock = w->c.lock2 = -1;
     w->c.why[0] = '\0';
     if (!present_ref(s, w->item, &ref, entries)) {
@@ -189,7 +208,9 @@ void claim_message(struct lq_job *j, struct site *s, struct work *w)
                   (long long)hollow->st.st_size);
     else if (j->opts.filter && !s->home && !unchanged(j, s, w))
         w->live = still_selected(j, s, w);
-    if (!w->live)
+    if (w->live)
+        tell_namesakes(j, w);
+    else
         claim_end(w);
 }
 

@@ -140,6 +140,7 @@ struct claim {
     size_t n;
     int lock, lock2;            /* descriptors that hold the server's own lock; -1: none */
     enum state state;           /* by place and lock: held, deferred, incoming, active … */
+    unsigned namesakes;         /* other messages with this id, of which one may own the logs that are there: those are then no parts */
     char why[256];              /* end of the sentence "NOT TAKEN: …" for every answer but CLAIM_OK */
 };
 

@@ -156,16 +156,58 @@ static bool add_split_log(struct taking *t, const char *base, size_t base_dir)
     return look(t->sp, base_dir, name, &st) == FILE_GONE || find_dir(t->sp, split, &dir) != 0 || add_if_there(t, dir, PART_LOG);
 }
 
-/* In the log directory of the same queue; after split_spool_directory was changed, in either place, so in both. */
+/* Whether a file of this name is in `path`, which is base_dir or one level below it. */
+static bool is_there(struct taking *t, size_t base_dir, const char *path, const char *name)
+{
+    const char *below = path + strlen(t->sp->dirs[base_dir].path);
+    char full[NAME_MAX + 3];
+    struct stat st;
+    size_t dir;
+
+    if (is_known(t->sp, path, &dir) && spool_lacks(t->sp, dir, name))
+        return false;
+    snprintf(full, sizeof(full), "%s%s%.*s", *below ? below + 1 : "", *below ? "/" : "", NAME_MAX - 1, name);
+    return look(t->sp, base_dir, full, &st) != FILE_GONE;
+}
+
+/* Whether the other of the two places that share their logs has a message of this id, too. */
+static bool has_namesake(struct taking *t)
+{
+    static const enum exim_part parts[] = { PART_HEADER, PART_DATA };
+    const char *here = t->sp->dirs[t->dir].path;
+    char base[DIR_MAX], split[DIR_MAX + 2], place[2] = { t->id[5], '\0' }, name[NAME_MAX + 1];
+    bool is_split = split_place(here, base) != '\0', found = false;
+    size_t dir;
+
+    if (find_dir(t->sp, base, &dir) != 0 || (!is_split && spool_lacks(t->sp, dir, place)))
+        return false;
+    snprintf(split, sizeof(split), "%s/%s", base, place);
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && !found; i++) {
+        part_name(t, parts[i], name);
+        found = is_there(t, dir, is_split ? base : split, name);
+    }
+    return found;
+}
+
+/*
+ * In the log directory of the same queue; after split_spool_directory was changed, in either place, so in both. Whose they are of two messages with
+ * one id is not told: the last of them that leaves the queue has them, and the first that goes back.
+ */
 static bool add_logs(struct taking *t)
 {
+    size_t dir, before = t->c->n;
     char base[DIR_MAX];
-    size_t dir;
 
     split_place(t->sp->dirs[t->dir].path, base);
     if (!log_base(base) || find_dir(t->sp, base, &dir) != 0)
         return true;
-    return add_split_log(t, base, dir) && add_if_there(t, dir, PART_LOG);
+    if (!add_split_log(t, base, dir) || !add_if_there(t, dir, PART_LOG))
+        return false;
+    if (t->c->n > before && !(t->flags & CLAIM_UNLOCKED) && has_namesake(t)) {
+        t->c->namesakes = 1;
+        t->c->n = before;
+    }
+    return true;
 }
 
 /* Open -H, and see whether its first line is its own name: a file that begins otherwise is none. */
@@ -395,6 +437,7 @@ static enum claim_result claim(struct spool *sp, const struct ref *ref, dev_t de
     c->lock = c->lock2 = -1;
     c->n = 0;
     c->why[0] = '\0';
+    c->namesakes = 0;
     t.id_len = key->id_len;
     if (!exim_is_id(key->id, key->id_len))
         return claim_answer(t.c, CLAIM_REFUSED, "its name is none that Exim gives");

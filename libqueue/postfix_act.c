@@ -537,6 +537,65 @@ static bool add_logs(struct taking *t)
     return true;
 }
 
+static bool is_there(const struct taking *t, size_t base, const char *path, const char *name, struct stat *st)
+{
+    const char *below = path + strcspn(path, "/");
+    char full[PATH_SIZE + NAME_MAX + 1];
+    size_t dir;
+
+    if (is_known(t->sp, path, &dir) && spool_lacks(t->sp, dir, name))
+        return false;
+    snprintf(full, sizeof(full), "%s%s%s", *below ? below + 1 : "", *below ? "/" : "", name);
+    memset(st, 0, sizeof(*st));
+    return file_stat(t->sp->dirs[base].fd, full, st) != FILE_GONE;
+}
+
+/* Other files of this name in a queue. What the queue manager has moved there meanwhile is the message itself. */
+static unsigned namesakes_in(const struct taking *t, int kind)
+{
+    const struct stat *own = &t->c->parts[0].st;
+    struct levels l = { .depth = 0 };
+    struct stat st;
+    size_t base;
+    unsigned n = 0;
+
+    postfix_hash_text(bytes_from(t->name, strlen(t->name)), l.hash);
+    snprintf(l.path, sizeof(l.path), "%s", kind_name(kind));
+    if (!is_known(t->sp, l.path, &base) && spool_dir(t->sp, l.path, &base) != 0)
+        return 0;
+    for (;; l.depth++) {
+        char level[2] = { level_char(&l), '\0' };
+        size_t end = strlen(l.path);
+
+        n += is_there(t, base, l.path, t->name, &st) && (st.st_ino != own->st_ino || st.st_dev != own->st_dev);
+        if (l.depth == POSTFIX_DEPTH_MAX || !is_there(t, base, l.path, level, &st) || !S_ISDIR(st.st_mode))
+            return n;
+        snprintf(l.path + end, sizeof(l.path) - end, "/%s", level);
+    }
+}
+
+/* Postfix gives an id once, but a copy of a queue, or of a file, brings one back. What waits in the maildrop was never tried, and has no logs. */
+static unsigned namesakes(const struct taking *t)
+{
+    static const int kinds[] = { PF_INCOMING, PF_ACTIVE, PF_DEFERRED, PF_HOLD, PF_CORRUPT };
+    unsigned n = 0;
+
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        n += namesakes_in(t, kinds[i]);
+    return n;
+}
+
+/* Of namesakes the logs are not told apart: the last of them that leaves the queue has them, and the first that goes back. */
+static bool add_own_logs(struct taking *t)
+{
+    if (!add_logs(t))
+        return false;
+    t->c->namesakes = t->c->n > 1 && !(t->flags & CLAIM_UNLOCKED) ? namesakes(t) : 0;
+    if (t->c->namesakes > 0)
+        t->c->n = 1;
+    return true;
+}
+
 static enum claim_result claim(struct spool *sp, const struct ref *ref, dev_t dev, ino_t ino, unsigned flags, struct claim *c)
 {
     const struct entry *key = &ref->entries[0];
@@ -545,7 +604,7 @@ static enum claim_result claim(struct spool *sp, const struct ref *ref, dev_t de
     enum claim_result r;
 
     c->lock = c->lock2 = -1;
-    c->n = 0;
+    c->n = c->namesakes = 0;
     c->why[0] = '\0';
     if (kind < 0 || kind == ROLE_TRACE || postfix_queues[kind].log || !postfix_id_name(key->name, strlen(key->name)))
         return claim_answer(t.c, CLAIM_REFUSED, "is no queue file");
@@ -556,8 +615,7 @@ static enum claim_result claim(struct spool *sp, const struct ref *ref, dev_t de
                        : claim_answer(t.c, CLAIM_GONE, "is not in the queue any more");
     if (r != CLAIM_OK)
         return r;
-    /* What waits in the maildrop was never tried; of namesakes the logs are not told apart. */
-    if (c->parts[0].role != PF_MAILDROP && !ref->twin && !add_logs(&t)) {
+    if (c->parts[0].role != PF_MAILDROP && !add_own_logs(&t)) {
         claim_done(c);
         return CLAIM_REFUSED;
     }

@@ -125,7 +125,7 @@ static int add(struct lq_set *s, struct lq_queue *q, const struct lq_record *rec
     const struct entry *key = &rec->ref->entries[0];
     unsigned stamps = rec->stamp_count < RECORD_STAMPS_MAX ? rec->stamp_count : RECORD_STAMPS_MAX;
     struct set_item item = { .dev = rec->part_dev, .ino = rec->part_ino, .read_at = rec->spool->clock, .state = (uint8_t)rec->state,
-                             .stamp_count = (uint8_t)stamps, .unsure = rec->stamp_count > stamps };
+                             .stamp_count = (uint8_t)stamps, .unsure = rec->stamp_count > stamps, .twin = rec->ref->twin };
     struct lq_str identity = lq_record_text(rec, LQ_IDENTITY);
     struct file_stamp *copy = arena_alloc(&s->arena, (stamps + 1) * sizeof(*copy));
 
@@ -172,5 +172,10 @@ struct ref set_ref(const struct set_item *item, const uint16_t *map, struct entr
 
         entries[i] = (struct entry){ .name = p->name, .id = p->name + p->id_at, .dir = map[p->dir], .id_len = p->id_len, .role = p->role };
     }
-    return (struct ref){ entries, item->part_count, false };
+    return (struct ref){ entries, item->part_count, item->twin };
+}
+
+bool set_namesake(const struct lq_set *s, size_t a, size_t b)
+{
+    return s->items[a].queue == s->items[b].queue && strcmp(s->items[a].id, s->items[b].id) == 0;
 }

@@ -24,6 +24,7 @@ struct set_item {
     uint32_t queue;             /* index into lq_set.queues */
     uint8_t part_count, stamp_count, state;
     bool unsure;                /* more files than stamps: what it rested on is not known */
+    bool twin;                  /* as in struct ref, when it was listed */
 };
 
 struct set_queue {
@@ -46,5 +47,8 @@ struct lq_set {
 
 /* The message's files as a back end names them, for dirs[] of a spool where directory i of the set is map[i]; entries: item->part_count of them. */
 struct ref set_ref(const struct set_item *item, const uint16_t *map, struct entry *entries);
+
+/* Whether two messages of the set have one id in one queue. */
+bool set_namesake(const struct lq_set *s, size_t a, size_t b);
 
 #endif

@@ -216,7 +216,20 @@ START_TEST(twins)
     ck_assert_int_eq(exim_actor.claim(&room_spool, room_ref(ID, "input/U"), 0, 0, 0, &c), CLAIM_OK);
     ck_assert_str_eq(parts_of(&c), "input/U/" ID "-H input/U/" ID "-D");
     claim_done(&c);
+    /* And their logs share two places, so the last one has them. */
+    sh("mkdir -p msglog/U; echo log >msglog/U/" ID);
+    ck_assert_int_eq(exim_actor.claim(&room_spool, room_ref(ID, "input/U"), 0, 0, 0, &c), CLAIM_OK);
+    ck_assert_str_eq(parts_of(&c), "input/U/" ID "-H input/U/" ID "-D");
+    ck_assert_uint_eq(c.namesakes, 1);
+    claim_done(&c);
+    ck_assert_int_eq(exim_actor.claim(&room_spool, room_ref(ID, "input"), 0, 0, 0, &c), CLAIM_OK);
+    ck_assert_str_eq(parts_of(&c), "input/" ID "-H input/" ID "-D");
+    claim_done(&c);
     sh("rm input/U/*");
+    ck_assert_int_eq(exim_actor.claim(&room_spool, room_ref(ID, "input"), 0, 0, 0, &c), CLAIM_OK);
+    ck_assert_str_eq(parts_of(&c), "input/" ID "-H msglog/U/" ID " input/" ID "-D");
+    ck_assert_uint_eq(c.namesakes, 0);
+    claim_done(&c);
     ck_assert_int_eq(exim_actor.claim(&room_spool, room_ref(ID, "input/U"), 0, 0, 0, &c), CLAIM_GONE);
     room_close();
 }

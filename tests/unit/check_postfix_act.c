@@ -187,13 +187,33 @@ END_TEST
 START_TEST(twins)
 {
     struct claim c;
+    struct ref ref;
     struct stat st;
 
     room_open(AS_WE_ARE, TOOLS DEFERRED "M hold " ID "; L defer " ID);
     room_list(&postfix_backend, SEC_NAME);
     ck_assert_int_eq(postfix_actor.claim(&room_spool, room_ref(ID, "hold"), 0, 0, 0, &c), CLAIM_OK);
     ck_assert_str_eq(parts_of(&c), "hold/" ID);         /* whose log it is nobody knows */
+    ck_assert_uint_eq(c.namesakes, 1);
     claim_done(&c);
+    /* What counts is what is there now, not when it was listed. */
+    ref = *room_ref(ID, "hold");
+    ref.twin = false;
+    ck_assert_int_eq(postfix_actor.claim(&room_spool, &ref, 0, 0, 0, &c), CLAIM_OK);
+    ck_assert_str_eq(parts_of(&c), "hold/" ID);
+    claim_done(&c);
+    sh("mkdir -p corrupt/0/D; mv " KEY " corrupt/0/D/" ID);
+    ck_assert_int_eq(postfix_actor.claim(&room_spool, &ref, 0, 0, 0, &c), CLAIM_OK);
+    ck_assert_str_eq(parts_of(&c), "hold/" ID);
+    claim_done(&c);
+    ck_assert_int_eq(postfix_actor.claim(&room_spool, &ref, 0, 0, CLAIM_UNLOCKED, &c), CLAIM_OK);
+    ck_assert_str_eq(parts_of(&c), "hold/" ID " defer/" ID);
+    sh("mv corrupt/0/D/" ID " maildrop");
+    ck_assert_int_eq(postfix_actor.claim(&room_spool, room_ref(ID, "hold"), 0, 0, 0, &c), CLAIM_OK);
+    ck_assert_str_eq(parts_of(&c), "hold/" ID " defer/" ID);
+    ck_assert_uint_eq(c.namesakes, 0);
+    claim_done(&c);
+    sh("mv maildrop/" ID " deferred/0");
     st = room_stat("hold/" ID);
     sh("rm hold/" ID);
     ck_assert_int_eq(postfix_actor.claim(&room_spool, room_ref(ID, "hold"), 0, 0, 0, &c), CLAIM_GONE);
