@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -790,6 +791,15 @@ static void none_selected(const struct acting *a)
     text_done(&t);
 }
 
+/* "File too large" is no word about the message. */
+static void say_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+        report(REPORT_NOTE, "no file may grow beyond %llu bytes here (ulimit -f)", (unsigned long long)limit.rlim_cur);
+}
+
 int acting_end(struct acting *a)
 {
     bool acted = a->any && a->done + a->skipped + a->failed + a->already > 0, interrupted = acting_interrupted() && !a->complete;
@@ -805,6 +815,8 @@ int acting_end(struct acting *a)
     say_came_back_held(a);
     if (a->done > 0)
         say_cases(a);
+    if (a->any && (a->failed > 0 || report_failed()))
+        say_limit();
     status = report_end(a->any || !a->set);
     if (interrupted)
         status = EXIT_INTERRUPTED;

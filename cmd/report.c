@@ -5,6 +5,7 @@
 #include "report.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,9 +29,11 @@ static unsigned long seen[REPORT_KIND_COUNT];
 static int status = EXIT_DONE;
 static int output_error;        /* errno of the first failure; stdio keeps only that there was one */
 
+/* A limit of file sizes (ulimit -f) is told like a full disk, and ends nobody half way. */
 void report_begin(const char *program)
 {
     name = program;
+    signal(SIGXFSZ, SIG_IGN);
 }
 
 static void note_output_error(void)
@@ -88,6 +91,11 @@ void report_no_memory(void)
 {
     fprintf(stderr, "%s: out of memory\n", name);
     exit(EXIT_TROUBLE);
+}
+
+bool report_failed(void)
+{
+    return status == EXIT_TROUBLE;
 }
 
 bool report_output_broken(void)

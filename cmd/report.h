@@ -24,6 +24,8 @@ void report_begin(const char *program);
 void report(enum report_kind kind, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Out of memory: say so and leave. Commands have nothing to put right; the library cleans up with the process. */
 void report_no_memory(void) __attribute__((noreturn));
+/* True when something was reported that went wrong. */
+bool report_failed(void);
 /*
  * The end of every command: print the counts of what was left out, close standard output, and
  * answer the exit status. selected: at least one message was.

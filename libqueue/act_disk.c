@@ -18,7 +18,7 @@ bool own_name(char out[NAME_MAX + 1], const char *prefix, const char *mark, cons
 
 bool disk_is_full(int error)
 {
-    return error == ENOSPC || error == EDQUOT;
+    return error == ENOSPC || error == EDQUOT || error == EFBIG;
 }
 
 bool disk_is_lost(int error)
