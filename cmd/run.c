@@ -201,7 +201,8 @@ static void note(struct acting *a, const struct lq_outcome *o)
         acting_skipped(a, o->spool, o->id);
     if (a->verb == LQ_RESTORE && o->result == LQ_DONE && o->state && strcmp(o->state, "held") == 0)
         note_held(a, o);
-    a->stayed += !a->active && o->result == LQ_SKIPPED && o->state && strcmp(o->state, "active") == 0 &&
+    /* What is put back has the state that it had when it was taken. */
+    a->stayed += a->verb != LQ_RESTORE && !a->active && o->result == LQ_SKIPPED && o->state && strcmp(o->state, "active") == 0 &&
                  strcmp(o->mta, "postfix") == 0;
 }
 

@@ -31,3 +31,11 @@ quiet mqquarantine take --spool exim --vault v -m 4 $FLOOD --why x --yes | sed '
 case=$(the_case v)
 quiet mqquarantine restore --vault v "$case" --yes
 quiet mqquarantine restore --vault v "$case" --yes
+
+echo '--- what stays in the case is in no active queue'
+rm -rf postfix v
+flooded postfix postfix
+quiet mqquarantine take --spool postfix --vault v -q active --active --why x --yes | sed 's/; to look.*//'
+case=$(the_case v)
+"$MQQUARANTINE" show --vault v -j "$case" | sed 1d | sed -nE 's/.*"queue_id":"([^"]*)".*/\1/p' | while read -r id; do echo >"postfix/hold/$id"; done
+quiet mqquarantine restore --vault v "$case" --yes
