@@ -18,12 +18,13 @@ bool own_name(char out[NAME_MAX + 1], const char *prefix, const char *mark, cons
 
 bool disk_is_full(int error)
 {
-    return error == ENOSPC || error == EDQUOT || error == EFBIG;
+    return error == ENOSPC || error == EDQUOT;
 }
 
+/* A limit of file sizes (ulimit -f) is among them: no room that somebody makes helps. */
 bool disk_is_lost(int error)
 {
-    return error == EROFS || error == EIO || error == ESHUTDOWN;
+    return error == EROFS || error == EIO || error == ESHUTDOWN || error == EFBIG;
 }
 
 int disk_remove(int dir, const char *name)
