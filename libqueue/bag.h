@@ -38,6 +38,8 @@ struct bag_check {
     struct buf manifest, tagmanifest, info, journal;
     struct digest *d;
     struct buf *keep;               /* where the present file's text goes, too */
+    uint64_t lines, lines_max;      /* of the manifest of data/; how many are believed */
+    bool surplus;                   /* it had more, which were not kept */
     uint64_t payload_files, payload_bytes;
     bool incomplete, failed;        /* failed: no memory */
 };

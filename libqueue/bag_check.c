@@ -35,6 +35,33 @@ void bag_check_done(struct bag_check *k)
     buf_done(&k->journal);
 }
 
+/*
+ * Packed, a line of a manifest costs its maker a byte or two, and us its whole length: there is one for each file that Payload-Oxum counts. Some
+ * more are read, to be told one by one. Where bag-info.txt did not come first (ours does), all are.
+ */
+static uint64_t lines_believed(const struct bag_check *k)
+{
+    enum { MORE = 1000 };
+    char said[64];
+    unsigned long long bytes, files;
+
+    if (!k->info.p || !bag_label(&k->info, "Payload-Oxum", said, sizeof(said)) || sscanf(said, "%llu.%llu", &bytes, &files) != 2)
+        return UINT64_MAX;
+    return files < UINT64_MAX - MORE ? files + MORE : UINT64_MAX;
+}
+
+static void count_lines(struct bag_check *k, const char *p, size_t n)
+{
+    const char *end = p + n;
+
+    for (; (p = memchr(p, '\n', (size_t)(end - p))) != NULL; p++)
+        k->lines++;
+    if (k->lines <= k->lines_max)
+        return;
+    k->surplus = true;
+    k->keep = NULL;
+}
+
 void bag_check_file(struct bag_check *k, const char *path)
 {
     const struct { const char *name; struct buf *text; } kept[] = {
@@ -50,6 +77,10 @@ void bag_check_file(struct bag_check *k, const char *path)
     if (k->keep) {
         buf_add_char(k->keep, '\0');
         k->keep->n = 0;
+    }
+    if (k->keep == &k->manifest) {
+        k->lines = 0;
+        k->lines_max = lines_believed(k);
     }
     if (strcmp(path, "INCOMPLETE") == 0)
         k->incomplete = true;
@@ -74,6 +105,8 @@ void bag_check_file(struct bag_check *k, const char *path)
 void bag_check_bytes(struct bag_check *k, const void *p, size_t n)
 {
     digest_add(k->d, p, n);
+    if (k->keep == &k->manifest)
+        count_lines(k, p, n);
     if (k->keep)
         buf_add(k->keep, p, n);
     if (!k->failed && strncmp(k->seen[k->n].path, "data/", 5) == 0)
@@ -341,7 +374,9 @@ size_t bag_check_judge(struct bag_check *k, bool data_only, const struct ledger 
     if (k->n > 1)
         qsort(k->seen, k->n, sizeof(*k->seen), by_seen_path);
     check_twice(&j);
-    if (!k->manifest.p)
+    if (k->surplus)
+        found(&j, "manifest-sha256.txt: has many more lines than the files that bag-info.txt counts (Payload-Oxum); it was not read to its end");
+    else if (!k->manifest.p)
         found(&j, "manifest-sha256.txt: missing");
     else if (!compare(&j, &k->manifest, "manifest-sha256.txt", true))
         found(&j, "out of memory");

@@ -293,6 +293,8 @@ static const struct { const char *name, *command, *expect; } breaks[] = {
     { "half a line in it",    "echo 1234 >>manifest-sha256.txt", "manifest-sha256.txt: line 7 is not readable\n" },
     { "a line that leads out", "head -1 manifest-sha256.txt | sed s,data/.*,../../etc/passwd, >>manifest-sha256.txt", "line 7 names a file elsewhere" },
     { "a line twice",         "head -1 manifest-sha256.txt >x && cat x >>manifest-sha256.txt && rm x", "manifest-sha256.txt: two lines for data/" },
+    { "lines without end",    "yes \"$(head -1 manifest-sha256.txt)\" | head -n 5000 >>manifest-sha256.txt",
+      "manifest-sha256.txt: has many more lines than the files that bag-info.txt counts" },
     { "no tag manifest",      "rm tagmanifest-sha256.txt", "tagmanifest-sha256.txt: missing\n" },
     { "another custody",      "sed -i s/moved/copy/ bag-info.txt", "bag-info.txt: changed\n" },
     { "another why in the journal", "sed -i 1s/flood/fl00d/ journal.ndjson", "journal.ndjson: the chain breaks before line 2\n" },
