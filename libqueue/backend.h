@@ -167,6 +167,11 @@ void spool_names_round(struct spool *sp);
 /* Whether the name was surely not in this directory at some moment since the last spool_names_round(); false: look. */
 bool spool_lacks(struct spool *sp, size_t dir, const char *name);
 /*
+ * The same, and not asked again at the end of a batch: for names that no server makes under a claim, in directories that it changes all the time (there a
+ * change in the last tick of the clock would put the whole batch in doubt).
+ */
+bool spool_lacked(struct spool *sp, size_t dir, const char *name);
+/*
  * A batch of at most n claims: until spool_names_end() a list that was true once is believed, and what it says is kept as said to the claim that
  * spool_names_asker() names. Without memory nothing changes.
  */

@@ -164,7 +164,7 @@ static bool is_there(struct taking *t, size_t base_dir, const char *path, const 
     struct stat st;
     size_t dir;
 
-    if (is_known(t->sp, path, &dir) && spool_lacks(t->sp, dir, name))
+    if (is_known(t->sp, path, &dir) && spool_lacked(t->sp, dir, name))
         return false;
     snprintf(full, sizeof(full), "%s%s%.*s", *below ? below + 1 : "", *below ? "/" : "", NAME_MAX - 1, name);
     return look(t->sp, base_dir, full, &st) != FILE_GONE;
@@ -179,7 +179,7 @@ static bool has_namesake(struct taking *t)
     bool is_split = split_place(here, base) != '\0', found = false;
     size_t dir;
 
-    if (find_dir(t->sp, base, &dir) != 0 || (!is_split && spool_lacks(t->sp, dir, place)))
+    if (find_dir(t->sp, base, &dir) != 0 || (!is_split && spool_lacked(t->sp, dir, place)))
         return false;
     snprintf(split, sizeof(split), "%s/%s", base, place);
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && !found; i++) {

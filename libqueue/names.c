@@ -216,6 +216,13 @@ static void keep(struct names_batch *b, size_t dir, uint64_t h)
     b->said[b->n++] = (struct said){ h, (uint32_t)dir, b->asker };
 }
 
+bool spool_lacked(struct spool *sp, size_t dir, const char *name)
+{
+    struct dir_names *names = current(sp, dir);
+
+    return names && !has(names, hash(name));
+}
+
 bool spool_lacks(struct spool *sp, size_t dir, const char *name)
 {
     struct dir_names *names = current(sp, dir);

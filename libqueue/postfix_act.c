@@ -543,7 +543,7 @@ static bool is_there(const struct taking *t, size_t base, const char *path, cons
     char full[PATH_SIZE + NAME_MAX + 1];
     size_t dir;
 
-    if (is_known(t->sp, path, &dir) && spool_lacks(t->sp, dir, name))
+    if (is_known(t->sp, path, &dir) && spool_lacked(t->sp, dir, name))
         return false;
     snprintf(full, sizeof(full), "%s%s%s", *below ? below + 1 : "", *below ? "/" : "", name);
     memset(st, 0, sizeof(*st));
