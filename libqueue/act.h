@@ -164,7 +164,7 @@ struct work {                   /* a message of the batch */
     unsigned placed;            /* parts that are at their new place, too, and must go from there when the key does not follow */
     bool copied;                /* not by links */
     bool key_moved;
-    int fds[CLAIM_PARTS_MAX];   /* locks on what takes a locked file's place */
+    int fds[CLAIM_PARTS_MAX];   /* locks on what takes a locked file's place; of a held message its key and the new one */
     unsigned fd_count;
     struct held *held;
     struct going *going;        /* restoring: where each part goes */

@@ -1,4 +1,5 @@
 # threads: 1 2 8
+# shellcheck disable=SC2034  # HEADERS is for message
 # Derived keys, orders, rates and the table of ages.
 . "$SRC/tests/cli/common.bash"
 now=--now=1795300000
